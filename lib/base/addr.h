@@ -1,0 +1,61 @@
+/* Addr: a socket address as a value, and the addresses people write (snet(7), ADDRESSES). */
+#ifndef SNET_BASE_ADDR_H
+#define SNET_BASE_ADDR_H
+
+#include <netinet/in.h>
+#include <stdbool.h>
+#include <stdint.h>
+#include <sys/socket.h>
+
+#include "base/err.h"
+
+/* family AF_UNSPEC: no address. */
+struct snet_addr {
+	union {
+		struct sockaddr sa;
+		struct sockaddr_in in;
+		struct sockaddr_in6 in6;
+	};
+};
+
+#define SNET_ADDR_TEXT 64   /* "[ffff:...:255.255.255.255%4294967295]:65535" and NUL */
+#define SNET_KEYID_BYTES 32 /* SHA-256 of a SubjectPublicKeyInfo */
+#define SNET_KEYID_TEXT 44  /* base64url without padding, and NUL */
+
+socklen_t snet_addr_len(const struct snet_addr *a);
+uint16_t snet_addr_port(const struct snet_addr *a);
+void snet_addr_set_port(struct snet_addr *a, uint16_t port);
+bool snet_addr_eq(const struct snet_addr *a,
+		  const struct snet_addr *b);     /* family, host, port; scope for link-local */
+bool snet_addr_is_any(const struct snet_addr *a); /* 0.0.0.0 or :: */
+
+/* Numeric "192.0.2.1:9000", "[2001:db8::1]:9000", "[fe80::1%2]:9000". Fails with SNET_EINVAL.
+ */
+int snet_addr_parse(struct snet_addr *out, const char *text);
+const char *snet_addr_print(const struct snet_addr *a,
+			    char out[static SNET_ADDR_TEXT]); /* returns out */
+
+/* Key ids as text: 43 characters of base64url. Parse refuses anything else (SNET_EINVAL), also
+ * a last character with stray bits. */
+int snet_keyid_parse(uint8_t out[static SNET_KEYID_BYTES], const char *text);
+const char *snet_keyid_print(const uint8_t id[static SNET_KEYID_BYTES],
+			     char out[static SNET_KEYID_TEXT]);
+
+/* What a person writes: scheme "://" host ":" port [ "#" keyid ], or host:port alone, which
+ * means quic. */
+struct snet_url {
+	char scheme[12];
+	char host[256]; /* without brackets; "" = every address, for listening */
+	uint16_t port;
+	bool has_key;
+	uint8_t key[SNET_KEYID_BYTES];
+};
+
+/* Fails with SNET_EINVAL; err says which part is wrong, and names the text. */
+int snet_url_parse(struct snet_url *out, const char *text, struct snet_error *err);
+
+/* Prints into out, truncating never: 12 + 3 + 258 + 6 + 44 bytes fit in SNET_URL_TEXT. */
+#define SNET_URL_TEXT 336
+const char *snet_url_print(const struct snet_url *u, char out[static SNET_URL_TEXT]);
+
+#endif

@@ -1,0 +1,74 @@
+/* Loop: the only file that knows libev. Timers by deadline, descriptors, signals, children,
+ * work before sleep, and a way in for other threads. One thread runs it; everything but
+ * snet_loop_post belongs to that thread. */
+#ifndef SNET_IO_LOOP_H
+#define SNET_IO_LOOP_H
+
+#include <stdbool.h>
+#include <stddef.h>
+
+#include "base/clock.h"
+#include "base/list.h"
+
+struct snet_loop;
+
+int snet_loop_new(struct snet_loop **out); /* SNET_ENOMEM, SNET_EIO */
+void snet_loop_free(
+	struct snet_loop *l); /* NULL is fine; whatever was attached must be detached before */
+void snet_loop_run(struct snet_loop *l); /* returns after snet_loop_stop */
+void snet_loop_stop(struct snet_loop *l);
+snet_time snet_loop_now(
+	const struct snet_loop *l); /* read once per turn: use this, not the clock */
+
+/* ---- timers. Caller's storage, zeroed; fn is called once, at or after the deadline, and may
+ * set it again. */
+struct snet_timer {
+	void (*fn)(struct snet_timer *t, snet_time now);
+	void *user;
+	snet_time deadline;
+	size_t slot; /* place in the heap + 1; 0: not set */
+};
+
+int snet_timer_set(struct snet_loop *l, struct snet_timer *t,
+		   snet_time deadline); /* SNET_NEVER stops; SNET_ENOMEM */
+void snet_timer_stop(struct snet_loop *l, struct snet_timer *t);
+
+/* ---- descriptors. A regular file is always ready. The descriptor stays the caller's. */
+enum { SNET_READ = 1, SNET_WRITE = 2 };
+struct snet_io;
+typedef void snet_io_fn(struct snet_io *io, int ready,
+			void *user); /* ready: SNET_READ | SNET_WRITE */
+
+struct snet_io *snet_io_new(struct snet_loop *l, int fd, snet_io_fn *fn,
+			    void *user);         /* wants nothing yet */
+void snet_io_want(struct snet_io *io, int what); /* 0: nothing */
+int snet_io_wanted(const struct snet_io *io);
+void snet_io_free(struct snet_io *io); /* NULL is fine; allowed in its own callback */
+
+/* ---- signals and children. */
+struct snet_signal;
+struct snet_signal *snet_signal_new(struct snet_loop *l, int signo,
+				    void (*fn)(int signo, void *user), void *user);
+void snet_signal_free(struct snet_signal *s);
+
+struct snet_child; /* status as waitpid gives it; called once, then freed by itself */
+struct snet_child *snet_child_new(struct snet_loop *l, int pid,
+				  void (*fn)(int pid, int status, void *user), void *user);
+void snet_child_free(struct snet_child *c); /* stop watching before the child has ended */
+
+/* ---- work before sleep. A task runs once, before the loop waits for events again; what it
+ * defers in turn runs in the next turn, which then does not wait. */
+struct snet_task {
+	struct snet_list node; /* in the loop's queue while pending */
+	void (*fn)(struct snet_task *t);
+	void *user;
+};
+
+void snet_task_init(struct snet_task *t, void (*fn)(struct snet_task *t), void *user);
+void snet_task_defer(struct snet_loop *l, struct snet_task *t); /* nothing if pending already */
+void snet_task_cancel(struct snet_task *t);
+
+/* From any thread: fn(arg) runs on the loop's thread soon. SNET_ENOMEM. */
+int snet_loop_post(struct snet_loop *l, void (*fn)(void *arg), void *arg);
+
+#endif

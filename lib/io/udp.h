@@ -1,0 +1,72 @@
+/* UDP: one socket, datagrams in batches. GSO and GRO where the kernel has them, recvmmsg and
+ * sendmmsg where not; ECN both ways; the local address of each datagram when bound to every
+ * address; ICMP errors. */
+#ifndef SNET_IO_UDP_H
+#define SNET_IO_UDP_H
+
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+
+#include "base/addr.h"
+#include "base/clock.h"
+
+struct snet_loop;
+struct snet_udp;
+
+#define SNET_UDP_PAYLOAD_MAX 65507 /* bytes: 65535 less IPv4 and UDP headers */
+#define SNET_UDP_SEGMENTS 64       /* datagrams in one GSO send that every kernel takes */
+
+struct snet_path {
+	struct snet_addr local, remote;
+};
+
+struct snet_udp_events {
+	/* One datagram of class QUIC (RFC 9443 §3), writable, for this call. */
+	void (*on_datagram)(const struct snet_path *path, uint8_t ecn, uint8_t *p, size_t n,
+			    void *user);
+	/* The same for STUN; NULL: dropped. */
+	void (*on_stun)(const struct snet_path *path, uint8_t *p, size_t n, void *user);
+	void (*on_unreachable)(const struct snet_addr *remote, void *user); /* ICMP said so */
+	void (*on_writable)(
+		void *user); /* after snet_udp_is_blocked: the scratch is free again */
+};
+
+struct snet_udp_opts {
+	bool no_gso, no_gro;
+	bool v6_only;
+};
+
+/* fd: a bound datagram socket to take over, or -1. SNET_EBIND, SNET_EIO, SNET_ENOMEM. */
+int snet_udp_open(struct snet_udp **out, struct snet_loop *l, const struct snet_addr *at,
+		  int fd, const struct snet_udp_opts *o, const struct snet_udp_events *ev,
+		  void *user, struct snet_error *err);
+void snet_udp_close(struct snet_udp *u); /* NULL is fine */
+void snet_udp_address(const struct snet_udp *u, struct snet_addr *out);
+
+/* Where to build what is sent: SNET_UDP_PAYLOAD_MAX bytes, free unless is_blocked. */
+uint8_t *snet_udp_scratch(struct snet_udp *u);
+bool snet_udp_is_blocked(const struct snet_udp *u);
+
+/* Sends n bytes of the scratch as datagrams of segment bytes each, the last one perhaps
+ * shorter. SNET_OK, also when the network lost it; SNET_EAGAIN: parked, will go out by itself,
+ * on_writable follows; SNET_ETOOBIG: larger than the interface takes. */
+int snet_udp_send(struct snet_udp *u, const struct snet_path *path, uint8_t ecn, size_t n,
+		  size_t segment);
+
+/* Sends one small datagram from anywhere, best effort: answers to strangers. */
+void snet_udp_answer(struct snet_udp *u, const struct snet_path *path, const uint8_t *p,
+		     size_t n);
+
+/* Largest UDP payload the interface towards remote takes; 1252 when unknown. */
+uint32_t snet_udp_route_payload(const struct snet_addr *remote);
+
+/* What a datagram is, by its first byte (RFC 9443 §3, for a port without DTLS and RTP). */
+enum snet_udp_class { SNET_UDP_OTHER, SNET_UDP_STUN, SNET_UDP_QUIC };
+
+static inline enum snet_udp_class snet_udp_classify(uint8_t first)
+{
+	return first <= 3 ? SNET_UDP_STUN : first >= 64 ? SNET_UDP_QUIC : SNET_UDP_OTHER;
+}
+
+#endif

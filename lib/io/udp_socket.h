@@ -1,0 +1,33 @@
+/* The socket under io/udp: options and control messages. Private to lib/io. */
+#ifndef SNET_IO_UDP_SOCKET_H
+#define SNET_IO_UDP_SOCKET_H
+
+#include "io/udp.h"
+
+#define SNET_UDP_CONTROL 192 /* bytes: room for every control message used below */
+
+struct snet_udp_socket {
+	int fd;
+	int family;
+	bool gso, gro;
+	bool wildcard; /* bound to every address: the local one comes with each datagram */
+	struct snet_addr bound;
+};
+
+int snet_udp_socket_open(struct snet_udp_socket *s, const struct snet_addr *at, int fd,
+			 const struct snet_udp_opts *o, struct snet_error *err);
+
+/* Fills m->msg_name and control for one send. name and control are the caller's storage. */
+void snet_udp_socket_to(const struct snet_udp_socket *s, struct msghdr *m,
+			struct snet_addr *name, uint8_t control[static SNET_UDP_CONTROL],
+			const struct snet_path *path, uint8_t ecn, size_t segment);
+
+/* Reads control messages of a received one; *segment = 0 when it is a single datagram. */
+void snet_udp_socket_from(const struct snet_udp_socket *s, struct msghdr *m,
+			  struct snet_path *path, uint8_t *ecn, size_t *segment);
+
+/* One entry of the error queue; false when it is empty. *remote is AF_UNSPEC if it names
+ * nobody. */
+bool snet_udp_socket_error(const struct snet_udp_socket *s, struct snet_addr *remote);
+
+#endif

@@ -1,0 +1,54 @@
+/* Link: the life of one dial. Dial, be up, lose it, back off with jitter, dial again, until the
+ * wait is over.
+ *
+ *   DOWN --start--> DIALING --opened--> UP --lost--> WAITING --due--> DIALING ...      any
+ * --close--> CLOSED
+ *                      `--lost, due-------------------^   `--the wait is over--> CLOSED (want
+ * GIVE_UP)
+ *
+ * Pure: holds no socket, reads no clock, calls nobody. The owner feeds events, the time and a
+ * random number, does what is wanted, and comes back at link.deadline. */
+#ifndef SNET_MESH_LINK_H
+#define SNET_MESH_LINK_H
+
+#include <stdint.h>
+
+#include "base/clock.h"
+
+#define SNET_LINK_BACKOFF_MIN \
+	(50 * SNET_MS) /* doubles up to the ceiling; each drawn from [half, whole] */
+#define SNET_LINK_BACKOFF_MAX (2 * SNET_SEC)
+
+enum snet_link_state {
+	SNET_LINK_DOWN,
+	SNET_LINK_DIALING,
+	SNET_LINK_UP,
+	SNET_LINK_WAITING,
+	SNET_LINK_CLOSED
+};
+enum snet_link_event {
+	SNET_LINK_START,
+	SNET_LINK_OPENED,
+	SNET_LINK_LOST,
+	SNET_LINK_DUE,
+	SNET_LINK_CLOSE
+};
+enum snet_link_want { SNET_LINK_NOTHING, SNET_LINK_DIAL, SNET_LINK_HANGUP, SNET_LINK_GIVE_UP };
+
+struct snet_link {
+	enum snet_link_state state;
+	snet_time deadline;     /* feed SNET_LINK_DUE then; SNET_NEVER: none */
+	snet_time give_up;      /* absolute; no dial begins at or after it */
+	snet_time dial_timeout; /* of one attempt */
+	unsigned tries;         /* since the last time it was up */
+};
+
+/* give_up: absolute, SNET_NEVER for ever. */
+void snet_link_init(struct snet_link *l, snet_time give_up, snet_time dial_timeout);
+
+/* Returns what the owner must do now. An event that means nothing in the present state is
+ * ignored: late callbacks are normal, not errors. */
+enum snet_link_want snet_link_step(struct snet_link *l, enum snet_link_event ev, snet_time now,
+				   uint32_t random);
+
+#endif

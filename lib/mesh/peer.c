@@ -1,0 +1,488 @@
+#include "mesh/peer.h"
+
+#include <stdlib.h>
+#include <string.h>
+
+#include "base/list.h"
+#include "io/loop.h"
+#include "transport/framed.h"
+#include "wire/envelope.h"
+#include "wire/record.h"
+
+#define SYNC 0xff     /* the first byte of the crate's stream, stoffelnet-wire(7) */
+#define HELLO_MAX 256 /* bytes of a hello frame */
+#define HELLO_TIME (10 * SNET_SEC)
+#define STALL_TIME (30 * SNET_SEC)
+#define STALL_BYTES \
+	1024 /* a message in progress that gains less in STALL_TIME is not progress */
+
+struct snet_peer {
+	struct snet_framed framed; /* first: its callbacks find the peer by it */
+	const struct snet_peer_events *ev;
+	void *user;
+	struct snet_loop *loop;
+	struct snet_conn *conn;
+	struct snet_conn seen; /* a copy for after the connection is gone */
+	struct snet_timer timer;
+	struct snet_peer_opts opts;
+	uint64_t id;
+	enum snet_role role;
+	uint64_t seq[SNET_STREAMS];
+	bool up, sync_due, finished, closed, close_by_peer, in_closing;
+	int close_code;
+	char *close_why;
+	size_t undelivered;
+	uint64_t received, acked_mark, received_mark, sent; /* bytes, to see progress by */
+};
+
+static struct snet_peer *peer_of(struct snet_framed *f)
+{
+	return SNET_OF(f, struct snet_peer, framed);
+}
+
+static bool is_snet1(const struct snet_peer *p)
+{
+	return p->seen.profile == SNET_PROFILE_SNET1;
+}
+
+/* ---- deadlines: the hello, then progress of what is under way */
+
+static void on_timer(struct snet_timer *t, snet_time now)
+{
+	struct snet_peer *p = t->user;
+	size_t queued = snet_peer_queued(p), partial = snet_framed_partial(&p->framed);
+	uint64_t acked = p->sent - queued;
+
+	if (p->closed)
+		return;
+	if (!p->up) {
+		snet_peer_close(p, SNET_ETIMEOUT, "no hello in time");
+		return;
+	}
+	if (queued && acked == p->acked_mark) {
+		snet_peer_close(p, SNET_ETIMEOUT, "it reads nothing");
+		return;
+	}
+	if (partial && !p->framed.paused && p->received - p->received_mark < STALL_BYTES) {
+		snet_peer_close(p, SNET_ETIMEOUT, "it does not finish its message");
+		return;
+	}
+	p->acked_mark = acked;
+	p->received_mark = p->received;
+	if (queued || partial)
+		snet_timer_set(p->loop, t, now + p->opts.stall_timeout);
+}
+
+/* Only while something is under way: an idle peer costs no wake-ups. */
+static void watch(struct snet_peer *p)
+{
+	if (p->timer.slot || !p->up || p->closed || p->opts.stall_timeout == SNET_NEVER)
+		return;
+	p->acked_mark = p->sent - snet_peer_queued(p);
+	p->received_mark = p->received;
+	snet_timer_set(p->loop, &p->timer, snet_loop_now(p->loop) + p->opts.stall_timeout);
+}
+
+/* ---- hello */
+
+static void come_up(struct snet_peer *p)
+{
+	p->up = true;
+	snet_timer_stop(p->loop, &p->timer);
+	snet_framed_set_max(&p->framed, p->opts.max_message + (is_snet1(p) ? 1 : 0));
+	p->framed.parts = p->opts.parts;
+	p->ev->on_up(p, p->user);
+}
+
+static int say_hello(struct snet_peer *p)
+{
+	const char *role = p->opts.role == SNET_ROLE_CLIENT ? "CLIENT" : "SERVER";
+	struct snet_envelope e = { .tag = SNET_ENVELOPE_HANDSHAKE };
+	struct snet_buf b = SNET_BUF(HELLO_MAX);
+	uint8_t head[SNET_FRAME_HEAD];
+	struct snet_slice s;
+	int rc;
+
+	e.handshake.old = true; /* the form with a role */
+	e.handshake.role = (struct snet_slice){ (const uint8_t *)role, strlen(role), NULL };
+	e.handshake.id = p->opts.id;
+	rc = snet_envelope_encode(&e, &b);
+	if (!rc) {
+		s = (struct snet_slice){ b.p, b.n, NULL };
+		snet_frame_head(head, (uint32_t)b.n);
+		rc = snet_framed_send(&p->framed, 0, head, sizeof(head), &s, 1);
+	}
+	snet_buf_free(&b);
+	return rc;
+}
+
+static bool is_role(const struct snet_slice *s, const char *name)
+{
+	return s->n == strlen(name) && !strncasecmp((const char *)s->p, name, s->n);
+}
+
+static void hear_hello(struct snet_peer *p, const uint8_t *bytes, size_t n)
+{
+	struct snet_envelope e;
+	int rc = snet_envelope_decode(&e, bytes, n);
+
+	if (rc || e.tag != SNET_ENVELOPE_HANDSHAKE || !e.handshake.old ||
+	    (!is_role(&e.handshake.role, "SERVER") && !is_role(&e.handshake.role, "CLIENT"))) {
+		snet_peer_close(p, SNET_EPROTO, "its first frame is not a hello");
+		return;
+	}
+	p->role = is_role(&e.handshake.role, "CLIENT") ? SNET_ROLE_CLIENT : SNET_ROLE_SERVER;
+	p->id = e.handshake.id;
+	if (!p->seen.dialled && say_hello(p)) {
+		snet_peer_close(p, SNET_ENOMEM, "out of memory");
+		return;
+	}
+	come_up(p);
+}
+
+/* ---- frames */
+
+static void deliver(struct snet_peer *p, unsigned stream, uint8_t kind, uint64_t seq,
+		    const uint8_t *bytes, size_t n)
+{
+	struct snet_message m = { stream, kind, seq, bytes, n };
+
+	p->ev->on_message(p, &m, p->user);
+}
+
+static bool kind_is_ok(struct snet_peer *p, uint8_t kind)
+{
+	if (snet_record_is_app(kind))
+		return true;
+	snet_peer_close(p, SNET_EPROTO, "a record of a type that has no meaning here");
+	return false;
+}
+
+static void on_frame(struct snet_framed *f, unsigned stream, const uint8_t *bytes, size_t n)
+{
+	struct snet_peer *p = peer_of(f);
+
+	if (p->in_closing)
+		return;
+	if (!p->up) {
+		if (stream)
+			snet_peer_close(p, SNET_EPROTO, "a message before the hello");
+		else
+			hear_hello(p, bytes, n);
+	} else if (!is_snet1(p)) {
+		deliver(p, stream, SNET_KIND_DATA, ++p->seq[stream], bytes, n);
+	} else if (!n) {
+		snet_peer_close(p, SNET_EPROTO, "a record without a type");
+	} else if (kind_is_ok(p, bytes[0])) {
+		deliver(p, stream, bytes[0], ++p->seq[stream], bytes + 1, n - 1);
+	}
+}
+
+static void on_part(struct snet_framed *f, unsigned stream, const uint8_t *bytes, size_t n,
+		    bool first, bool last)
+{
+	struct snet_peer *p = peer_of(f);
+	size_t skip = first && is_snet1(p) ? 1 : 0;
+
+	(void)last;
+	if (p->in_closing)
+		return;
+	if (skip && !n) {
+		snet_peer_close(p, SNET_EPROTO, "a record without a type");
+		return;
+	}
+	if (skip && !kind_is_ok(p, bytes[0]))
+		return;
+	if (n > skip)
+		deliver(p, stream, skip ? bytes[0] : SNET_KIND_DATA, 0, bytes + skip, n - skip);
+}
+
+static void on_end(struct snet_framed *f)
+{
+	struct snet_peer *p = peer_of(f);
+
+	if (!p->up)
+		snet_peer_close(p, SNET_EPROTO, "it ended before its hello");
+	else
+		p->ev->on_eof(p, p->user);
+}
+
+static void on_error(struct snet_framed *f, int code, const char *why)
+{
+	snet_peer_close(peer_of(f), code, why);
+}
+
+static void go_down(struct snet_peer *p)
+{
+	snet_timer_stop(p->loop, &p->timer);
+	p->ev->on_down(p, p->close_code, p->close_why ? p->close_why : "", p->close_by_peer,
+		       p->user);
+	snet_framed_fini(&p->framed);
+	free(p->close_why);
+	free(p);
+}
+
+/* What came before the end is delivered before the end is told. */
+static void on_idle(struct snet_framed *f)
+{
+	struct snet_peer *p = peer_of(f);
+
+	if (p->closed)
+		go_down(p);
+}
+
+static const struct snet_framed_events framed_events = { on_frame, on_part, on_end, on_error,
+							 on_idle };
+
+/* ---- the connection */
+
+static void on_open(struct snet_conn *c, void *user)
+{
+	struct snet_peer *p = user;
+	static const uint8_t sync = SYNC;
+	struct snet_slice s = { &sync, 1, NULL };
+
+	p->seen = *c;
+	p->role = SNET_ROLE_SERVER;
+	p->id = c->peer_derived;
+	if (is_snet1(p)) {
+		if (say_hello(p))
+			snet_peer_close(p, SNET_ENOMEM, "out of memory");
+	} else if (c->transport->send(c, 0, &s, 1)) {
+		snet_peer_close(p, SNET_ENOMEM, "out of memory");
+	} else {
+		come_up(p);
+	}
+}
+
+static void on_data(struct snet_conn *c, unsigned stream, const uint8_t *bytes, size_t n,
+		    bool fin, void *user)
+{
+	struct snet_peer *p = user;
+
+	p->received += n;
+	if (p->sync_due && stream == 0 && n) {
+		if (bytes[0] != SYNC) {
+			snet_peer_close(p, SNET_EPROTO,
+					"its stream does not begin with the sync byte");
+			return;
+		}
+		p->sync_due = false;
+		c->transport->consumed(c, 0, 1);
+		bytes++;
+		n--;
+		come_up(p);
+	}
+	if (stream && !is_snet1(p)) {
+		snet_peer_close(p, SNET_EPROTO, "a second stream");
+		return;
+	}
+	if (p->in_closing)
+		return;
+	snet_framed_input(&p->framed, stream, bytes, n, fin);
+	if (p->up && !snet_frame_is_between(&p->framed.first.frame))
+		watch(p);
+}
+
+static void on_drain(struct snet_conn *c, void *user)
+{
+	struct snet_peer *p = user;
+
+	(void)c;
+	if (p->up)
+		p->ev->on_drain(p, p->user);
+}
+
+static void on_flushed(struct snet_conn *c, void *user)
+{
+	struct snet_peer *p = user;
+
+	(void)c;
+	p->ev->on_flushed(p, p->user);
+}
+
+static void on_close(struct snet_conn *c, int code, const char *why, bool by_peer, void *user)
+{
+	struct snet_peer *p = user;
+
+	p->seen = *c;
+	p->undelivered = c->transport->queued(c);
+	p->conn = p->framed.conn = NULL;
+	p->closed = true;
+	p->close_code = code;
+	p->close_why = strdup(why);
+	p->close_by_peer = by_peer;
+	if (!p->up || p->in_closing || p->framed.broken || snet_framed_is_idle(&p->framed))
+		go_down(p);
+}
+
+static const struct snet_conn_events conn_events = { on_open, on_data, on_drain, on_flushed,
+						     on_close };
+
+/* ---- life */
+
+static struct snet_peer *born(struct snet_loop *l, const struct snet_peer_opts *o,
+			      const struct snet_peer_events *ev, void *user)
+{
+	struct snet_peer *p = calloc(1, sizeof(*p));
+
+	if (!p)
+		return NULL;
+	p->loop = l;
+	p->opts = *o;
+	p->ev = ev;
+	p->user = user;
+	p->timer = (struct snet_timer){ .fn = on_timer, .user = p };
+	if (!p->opts.max_message)
+		p->opts.max_message = SNET_MESSAGE_DEFAULT;
+	if (!p->opts.hello_timeout)
+		p->opts.hello_timeout = HELLO_TIME;
+	if (!p->opts.stall_timeout)
+		p->opts.stall_timeout = STALL_TIME;
+	snet_framed_init(&p->framed, l, NULL, HELLO_MAX, &framed_events);
+	return p;
+}
+
+int snet_peer_accept(struct snet_peer **out, struct snet_loop *l, struct snet_conn *c,
+		     const struct snet_peer_opts *o, const struct snet_peer_events *ev,
+		     void *user)
+{
+	struct snet_peer *p = born(l, o, ev, user);
+
+	if (!p) {
+		c->transport->close(c, SNET_ENOMEM, "out of memory");
+		return SNET_ENOMEM;
+	}
+	p->conn = p->framed.conn = c;
+	p->seen = *c;
+	p->role = c->role;
+	p->id = c->peer_derived;
+	p->sync_due = !is_snet1(p);
+	c->events = &conn_events;
+	c->user = p;
+	snet_timer_set(l, &p->timer, snet_loop_now(l) + p->opts.hello_timeout);
+	*out = p;
+	return SNET_OK;
+}
+
+int snet_peer_dial(struct snet_peer **out, struct snet_loop *l, struct snet_endpoint *e,
+		   const struct snet_transport *t, const struct snet_addr *to,
+		   const uint8_t *key, const struct snet_peer_opts *o,
+		   const struct snet_peer_events *ev, void *user, struct snet_error *err)
+{
+	struct snet_peer *p = born(l, o, ev, user);
+	int rc;
+
+	if (!p)
+		return snet_fail(err, SNET_ENOMEM, "peer");
+	rc = t->dial(&p->conn, e, to, key, &conn_events, p, err);
+	if (rc) {
+		snet_framed_fini(&p->framed);
+		free(p);
+		return rc;
+	}
+	p->framed.conn = p->conn;
+	p->seen = *p->conn;
+	/* The transport bounds the handshake; this bounds what follows. */
+	snet_timer_set(l, &p->timer, snet_loop_now(l) + 2 * p->opts.hello_timeout);
+	*out = p;
+	return SNET_OK;
+}
+
+int snet_peer_send(struct snet_peer *p, unsigned stream, uint8_t kind,
+		   const struct snet_slice *v, size_t n)
+{
+	uint8_t head[SNET_FRAME_HEAD + 1];
+	size_t total = 0, extra = is_snet1(p) ? 1 : 0;
+	int rc;
+
+	if (!p->conn || !p->up || p->finished || p->in_closing)
+		return SNET_ECLOSED;
+	if (stream >= SNET_STREAMS || (stream && !extra))
+		return SNET_EINVAL;
+	for (size_t i = 0; i < n; i++)
+		total += v[i].n;
+	if (total > SNET_MESSAGE_MAX - extra)
+		return SNET_ETOOBIG;
+	snet_frame_head(head, (uint32_t)(total + extra));
+	head[SNET_FRAME_HEAD] = kind;
+	rc = snet_framed_send(&p->framed, stream, head, SNET_FRAME_HEAD + extra, v, n);
+	if (!rc) {
+		p->sent += total + SNET_FRAME_HEAD + extra;
+		if (!p->timer.slot)
+			watch(p);
+	}
+	return rc;
+}
+
+bool snet_peer_can_send(struct snet_peer *p)
+{
+	return p->conn && p->up && !p->finished && !p->in_closing &&
+	       p->conn->transport->can_send(p->conn);
+}
+
+size_t snet_peer_queued(const struct snet_peer *p)
+{
+	return p->conn ? p->conn->transport->queued(p->conn) : 0;
+}
+
+size_t snet_peer_undelivered(const struct snet_peer *p)
+{
+	return p->undelivered;
+}
+
+void snet_peer_finish(struct snet_peer *p)
+{
+	if (p->finished || !p->conn)
+		return;
+	p->finished = true;
+	for (unsigned i = SNET_STREAMS; i--;)
+		p->conn->transport->finish(p->conn, i);
+	watch(p);
+}
+
+void snet_peer_pause(struct snet_peer *p)
+{
+	snet_framed_pause(&p->framed);
+}
+
+void snet_peer_resume(struct snet_peer *p)
+{
+	snet_framed_resume(&p->framed);
+}
+
+void snet_peer_close(struct snet_peer *p, int code, const char *why)
+{
+	if (p->in_closing)
+		return;
+	p->in_closing = true;
+	if (p->conn) {
+		p->conn->transport->close(p->conn, code, why);
+		return;
+	}
+	/* Closed already, and held back: now it goes down. */
+	p->close_code = p->close_code ? p->close_code : code;
+	p->framed.paused = 0;
+	p->framed.broken = true;
+	snet_task_defer(p->loop, &p->framed.resume);
+}
+
+const struct snet_conn *snet_peer_conn(const struct snet_peer *p)
+{
+	return p->conn ? p->conn : &p->seen;
+}
+
+uint64_t snet_peer_id(const struct snet_peer *p)
+{
+	return p->id;
+}
+
+enum snet_role snet_peer_role(const struct snet_peer *p)
+{
+	return p->role;
+}
+
+void *snet_peer_user(const struct snet_peer *p)
+{
+	return p->user;
+}

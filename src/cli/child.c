@@ -1,0 +1,299 @@
+#include <errno.h>
+#include <fcntl.h>
+#include <signal.h>
+#include <spawn.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/wait.h>
+#include <unistd.h>
+
+#include "cli/groups.h"
+#include "cli/hub.h"
+#include "cli/out.h"
+#include "cli/say.h"
+
+/* --exec: a program per peer, in the manner of UCSPI: what the peer sends is its stdin, what it
+ * prints goes to the peer, and the environment says who the peer is. */
+
+#define END_TIME (5 * SNET_SEC) /* for a program whose peer is gone, before it is told to end \
+				 */
+
+extern char **environ;
+
+struct child {
+	struct snet_list node;
+	struct hub *hub;
+	struct mate *mate; /* NULL: the peer is gone */
+	struct duct duct;
+	struct snet_child *watch;
+	struct snet_timer end;
+	uint32_t number;
+	pid_t pid;
+	int status;
+	bool ended, silent; /* the program has ended; its output is read */
+	bool stalled;
+};
+
+static void maybe_over(struct child *c)
+{
+	struct hub *h = c->hub;
+
+	if (c->mate) {
+		mate_check(c->mate);
+		return;
+	}
+	if (!c->ended)
+		return;
+	snet_timer_stop(h->run->loop, &c->end);
+	snet_list_del(&c->node);
+	duct_fini(&c->duct);
+	free(c);
+	hub_check(h);
+}
+
+bool child_is_over(const struct child *c, int *status)
+{
+	if (status)
+		*status = c->status;
+	return c->ended && c->silent;
+}
+
+/* ---- its output, to the peer */
+
+static void on_item(struct duct *d, const struct input_message *msg, void *user)
+{
+	struct child *c = user;
+
+	if (!c->mate || !c->mate->peer)
+		return;
+	mate_send(c->mate, msg);
+	if (c->mate->full)
+		duct_hold(d);
+}
+
+static void on_bad(struct duct *d, const struct snet_error *err, uint64_t line, bool last,
+		   void *user)
+{
+	struct child *c = user;
+
+	(void)d, (void)last;
+	out_error(err, c->number, line ? line : OPT_NONE, false);
+	hub_blame(c->hub, err, c->number);
+}
+
+static void on_end(struct duct *d, void *user)
+{
+	struct child *c = user;
+
+	(void)d;
+	c->silent = true;
+	if (c->mate)
+		mate_finish(c->mate);
+	maybe_over(c);
+}
+
+static void on_room(struct duct *d, void *user)
+{
+	struct child *c = user;
+
+	(void)d;
+	c->stalled = false;
+	if (c->mate)
+		mate_pause(c->mate, false);
+}
+
+/* It reads no more: that is its right. */
+static void on_broken(struct duct *d, const struct snet_error *err, void *user)
+{
+	(void)err;
+	on_room(d, user);
+}
+
+static const struct duct_events duct_events = { on_item, on_bad, on_end, on_room, on_broken };
+
+/* ---- its end */
+
+static void on_child_exit(int pid, int status, void *user)
+{
+	struct child *c = user;
+
+	(void)pid;
+	c->watch = NULL;
+	c->ended = true;
+	c->status = status;
+	out_event("exit", out_uint("peer", c->number),
+		  out_if(WIFEXITED(status), out_uint("status", (uint64_t)WEXITSTATUS(status))),
+		  out_if(WIFSIGNALED(status), out_uint("signal", (uint64_t)WTERMSIG(status))));
+	if (!c->silent && !c->mate) {
+		c->silent = true;
+		duct_fini(&c->duct);
+	}
+	maybe_over(c);
+}
+
+static void on_end_time(struct snet_timer *t, snet_time now)
+{
+	struct child *c = t->user;
+
+	(void)now;
+	if (!c->ended)
+		kill(-c->pid, SIGTERM);
+}
+
+/* ---- its beginning */
+
+static char *variable(const char *name, const char *value)
+{
+	char *s;
+
+	return asprintf(&s, "%s=%s", name, value) < 0 ? NULL : s;
+}
+
+/* Ours first: a variable of the same name further on is not seen. */
+static char **environment(const struct mate *m, char *own[static 8])
+{
+	const struct snet_conn *conn = snet_peer_conn(m->peer);
+	char key[SNET_KEYID_TEXT], remote[SNET_ADDR_TEXT], local[SNET_URL_TEXT], number[16];
+	size_t n = 0, k = 0;
+	char **env;
+
+	snprintf(number, sizeof(number), "%u", m->number);
+	own[k++] = variable("SNET_PEER", number);
+	own[k++] = variable("SNET_PEER_KEY", snet_keyid_print(conn->peer_key, key));
+	own[k++] = variable("SNET_PEER_ADDRESS", snet_addr_print(&conn->remote, remote));
+	own[k++] = variable("SNET_PEER_ROLE",
+			    snet_peer_role(m->peer) == SNET_ROLE_CLIENT ? "client" : "server");
+	own[k++] = variable("SNET_LOCAL_ADDRESS", net_own_url(&m->hub->net, local));
+	own[k++] = variable("SNET_PEER_NAME", m->name ? m->name : "");
+	while (environ[n])
+		n++;
+	env = calloc(n + k + 1, sizeof(*env));
+	for (size_t i = 0; i < k; i++)
+		if (!own[i])
+			n = 0;
+	if (!env)
+		return NULL;
+	memcpy(env, own, k * sizeof(*env));
+	memcpy(env + k, environ, n * sizeof(*env));
+	return env;
+}
+
+static int spawn(struct child *c, const struct mate *m, int in, int out)
+{
+	char *argv[] = { (char *)"sh", (char *)"-c", (char *)c->hub->exec, NULL },
+	     *own[8] = { 0 };
+	char **env = environment(m, own);
+	posix_spawn_file_actions_t files;
+	posix_spawnattr_t attr;
+	sigset_t none;
+	int rc;
+
+	sigemptyset(&none);
+	sigaddset(&none, SIGPIPE); /* we ignore it; it should not */
+	posix_spawn_file_actions_init(&files);
+	posix_spawn_file_actions_adddup2(&files, in, 0);
+	posix_spawn_file_actions_adddup2(&files, out, 1);
+	posix_spawnattr_init(&attr);
+	posix_spawnattr_setsigdefault(&attr, &none);
+	posix_spawnattr_setpgroup(&attr, 0); /* so that what it starts ends with it */
+	posix_spawnattr_setflags(&attr, POSIX_SPAWN_SETSIGDEF | POSIX_SPAWN_SETPGROUP);
+	rc = env ? posix_spawn(&c->pid, "/bin/sh", &files, &attr, argv, env) : ENOMEM;
+	posix_spawnattr_destroy(&attr);
+	posix_spawn_file_actions_destroy(&files);
+	for (size_t i = 0; i < sizeof(own) / sizeof(own[0]); i++)
+		free(own[i]);
+	free(env);
+	return rc;
+}
+
+static void close_pair(int p[2])
+{
+	for (int i = 0; i < 2; i++)
+		if (p[i] >= 0)
+			close(p[i]);
+}
+
+int child_start(struct mate *m, struct snet_error *err)
+{
+	struct hub *h = m->hub;
+	struct child *c = calloc(1, sizeof(*c));
+	int to[2] = { -1, -1 }, from[2] = { -1, -1 }, rc = SNET_ENOMEM;
+	struct duct_opts o = { .own = true,
+			       .in_name = "output of the program",
+			       .out_name = "input of the program" };
+
+	if (!c)
+		return snet_fail(err, SNET_ENOMEM, "--exec");
+	c->hub = h;
+	c->mate = m;
+	c->number = m->number;
+	c->end = (struct snet_timer){ .fn = on_end_time, .user = c };
+	if (pipe2(to, O_CLOEXEC) || pipe2(from, O_CLOEXEC) || spawn(c, m, to[0], from[1])) {
+		snet_fail(err, SNET_EIO, "--exec: %s", strerror(errno));
+		close_pair(to);
+		close_pair(from);
+		free(c);
+		return SNET_EIO;
+	}
+	close(to[0]);
+	close(from[1]);
+	o.in = from[0];
+	o.out = to[1];
+	rc = duct_init(&c->duct, h->run->loop, &o, &duct_events, c, err);
+	c->watch = rc ? NULL : snet_child_new(h->run->loop, c->pid, on_child_exit, c);
+	if (!c->watch) {
+		kill(-c->pid, SIGKILL);
+		waitpid(c->pid, NULL, 0);
+		duct_fini(&c->duct);
+		free(c);
+		return rc ? rc : snet_fail(err, SNET_ENOMEM, "--exec");
+	}
+	snet_list_add(&h->children, &c->node);
+	m->child = c;
+	duct_go(&c->duct);
+	return SNET_OK;
+}
+
+/* ---- what the peer does */
+
+void child_message(struct child *c, const struct snet_message *msg)
+{
+	if (!c->duct.sink || sink_is_broken(c->duct.sink))
+		return;
+	output_message(&c->duct.out, c->number, msg);
+	if (sink_is_full(c->duct.sink) && !c->stalled) {
+		c->stalled = true;
+		mate_pause(c->mate, true);
+	}
+}
+
+void child_room(struct child *c)
+{
+	duct_go(&c->duct);
+}
+
+void child_peer_eof(struct child *c)
+{
+	duct_close_sink(&c->duct);
+}
+
+void child_peer_gone(struct child *c)
+{
+	c->mate = NULL;
+	duct_close_sink(&c->duct);
+	if (!c->ended)
+		snet_timer_set(c->hub->run->loop, &c->end,
+			       snet_loop_now(c->hub->run->loop) + END_TIME);
+	maybe_over(c);
+}
+
+void child_stop_all(struct hub *h)
+{
+	for (struct snet_list *n = h->children.next; n != &h->children; n = n->next) {
+		struct child *c = SNET_OF(n, struct child, node);
+
+		if (!c->ended)
+			kill(-c->pid, SIGTERM);
+	}
+}

@@ -1,0 +1,492 @@
+#include "cli/hub.h"
+
+#include <string.h>
+#include <unistd.h>
+
+#include "cli/groups.h"
+#include "cli/out.h"
+#include "cli/ready.h"
+#include "cli/say.h"
+#include "crypto/identity.h"
+#include "obs/metrics.h"
+
+#define GRACE (1 * SNET_SEC) /* for a peer to end by itself when we have had enough */
+#define WAITING_FIRST (1 * SNET_SEC)
+#define WAITING_EVERY (10 * SNET_SEC)
+
+/* ---- who */
+
+struct mate *hub_find(struct hub *h, uint32_t number)
+{
+	for (struct snet_list *n = h->mates.next; n != &h->mates; n = n->next) {
+		struct mate *m = SNET_OF(n, struct mate, node);
+
+		if (m->number == number)
+			return m;
+	}
+	return NULL;
+}
+
+/* on each, which may go on the way */
+static void each(struct hub *h, void (*fn)(struct mate *m))
+{
+	for (struct snet_list *n = h->mates.next, *after; n != &h->mates; n = after) {
+		after = n->next;
+		fn(SNET_OF(n, struct mate, node));
+	}
+}
+
+/* The first failure is the one that explains the rest. */
+void hub_blame(struct hub *h, const struct snet_error *err, uint64_t peer)
+{
+	if (h->worst.code)
+		return;
+	h->worst = *err;
+	h->worst_peer = peer;
+}
+
+static void finish_run(struct hub *h)
+{
+	struct snet_error first = h->worst;
+
+	if (h->bad_first && h->n_bad > 1)
+		snet_fail(&h->worst, first.code, "%llu bad items on stdin, the first: %s",
+			  (unsigned long long)h->n_bad, first.text);
+	run_done(h->run, h->worst.code ? &h->worst : NULL, h->worst_peer);
+}
+
+/* ---- is it over? */
+
+static void end_politely(struct mate *m)
+{
+	mate_finish(m);
+	if (m->eof)
+		mate_check(m);
+}
+
+static void end_now(struct mate *m)
+{
+	if (m->peer)
+		snet_peer_close(m->peer, SNET_OK, "done");
+}
+
+static void on_grace(struct snet_timer *t, snet_time now)
+{
+	struct hub *h = t->user;
+
+	(void)now;
+	each(h, end_now);
+}
+
+static uint64_t received(const struct hub *h)
+{
+	uint64_t n = h->gone.received_messages;
+
+	for (const struct snet_list *i = h->mates.next; i != &h->mates; i = i->next)
+		n += SNET_OF(i, const struct mate, node)->count.received_messages;
+	return n;
+}
+
+static bool all_flushed(const struct hub *h)
+{
+	for (const struct snet_list *i = h->mates.next; i != &h->mates; i = i->next)
+		if (!SNET_OF(i, const struct mate, node)->flushed)
+			return false;
+	return true;
+}
+
+/* --count, --replies: no more is wanted. Peers may end by themselves for a moment. */
+static void check_enough(struct hub *h)
+{
+	bool count = cli.count != OPT_NONE && received(h) >= cli.count;
+	bool replies = cli.replies != OPT_NONE && h->input_ended &&
+		       received(h) >= cli.replies && all_flushed(h);
+
+	if (h->enough || (!count && !replies))
+		return;
+	h->enough = true;
+	duct_hold(&h->duct);
+	each(h, end_politely);
+	snet_timer_set(h->run->loop, &h->grace, snet_loop_now(h->run->loop) + GRACE);
+}
+
+void hub_check(struct hub *h)
+{
+	bool served = h->enough || h->draining || (h->n_came && !cli.keep_open && !h->exec) ||
+		      !h->listens;
+
+	if (!h->enough)
+		check_enough(h);
+	if (h->n_mates || !served)
+		return;
+	if (cli.replies != OPT_NONE && received(h) < cli.replies && !h->worst.code &&
+	    !h->draining) {
+		snet_fail(&h->worst, SNET_ELOST, "only %llu of %llu replies came",
+			  (unsigned long long)received(h), (unsigned long long)cli.replies);
+		h->worst_peer = OPT_NONE;
+	}
+	finish_run(h);
+}
+
+/* ---- from stdin to peers */
+
+static bool may_read(const struct hub *h)
+{
+	if (h->enough || h->draining || h->n_full || !h->n_up)
+		return false;
+	/* A message for all is for all that were named on the command line. */
+	return h->listens || h->n_up == h->n_mates;
+}
+
+static void read_on(struct hub *h)
+{
+	if (may_read(h))
+		duct_go(&h->duct);
+	else
+		duct_hold(&h->duct);
+}
+
+static void bad_to(struct hub *h, uint32_t number, uint64_t line)
+{
+	struct snet_error err;
+
+	snet_fail(&err, SNET_ENOENT, "message %llu: no peer %u", (unsigned long long)line,
+		  number);
+	out_error(&err, OPT_NONE, line, false);
+	hub_blame(h, &err, OPT_NONE);
+}
+
+static void on_item(struct duct *d, const struct input_message *msg, void *user)
+{
+	struct hub *h = user;
+
+	(void)d;
+	if (msg->all || !msg->n_to) {
+		for (struct snet_list *n = h->mates.next; n != &h->mates; n = n->next) {
+			struct mate *m = SNET_OF(n, struct mate, node);
+
+			if (m->up && m->peer)
+				mate_send(m, msg);
+		}
+	}
+	for (size_t i = 0; i < msg->n_to; i++) {
+		struct mate *m = hub_find(h, msg->to[i]);
+
+		if (m && m->up && m->peer)
+			mate_send(m, msg);
+		else
+			bad_to(h, msg->to[i], msg->line);
+	}
+	if (h->n_full)
+		duct_hold(&h->duct);
+}
+
+static void on_bad(struct duct *d, const struct snet_error *err, uint64_t line, bool last,
+		   void *user)
+{
+	struct hub *h = user;
+
+	(void)d, (void)last;
+	snet_count(SNET_METRIC_BAD_INPUT, 1);
+	if (!h->n_bad++ && !h->worst.code)
+		h->bad_first = true;
+	out_error(err, OPT_NONE, line ? line : OPT_NONE, false);
+	hub_blame(h, err, OPT_NONE);
+}
+
+static void on_end(struct duct *d, void *user)
+{
+	struct hub *h = user;
+
+	(void)d;
+	h->input_ended = true;
+	if (!cli.keep_open || h->listens)
+		each(h, mate_finish);
+	check_enough(h);
+}
+
+static void on_room(struct duct *d, void *user)
+{
+	(void)d;
+	(void)user; /* stdout is the run's: see on_stdout_room */
+}
+
+static const struct duct_events duct_events = { on_item, on_bad, on_end, on_room, NULL };
+
+/* ---- from peers to stdout */
+
+static void pause_one(struct mate *m)
+{
+	if (!m->child)
+		mate_pause(m, m->hub->stalled);
+}
+
+static void on_stdout_room(void *user)
+{
+	struct hub *h = user;
+
+	h->stalled = false;
+	each(h, pause_one);
+}
+
+void hub_mate_message(struct mate *m, const struct snet_message *msg)
+{
+	struct hub *h = m->hub;
+
+	if (m->child) {
+		child_message(m->child, msg);
+	} else if (h->enough) {
+		snet_peer_close(m->peer, SNET_ECANCELLED, "no more messages are wanted");
+		return;
+	} else if (!cli.send_only) {
+		if (output_message(&h->duct.out, m->number, msg) &&
+		    !sink_is_broken(h->run->out)) {
+			snet_peer_close(m->peer, SNET_ENOMEM, "no memory for its message");
+			return;
+		}
+		if (sink_is_full(h->run->out) && !h->stalled) {
+			h->stalled = true;
+			each(h, pause_one);
+		}
+	}
+	if (cli.count != OPT_NONE || cli.replies != OPT_NONE)
+		check_enough(h);
+}
+
+/* What was taken for it is still delivered. */
+static void stop_one(struct mate *m)
+{
+	if (m->up) {
+		mate_finish(m);
+		mate_check(m);
+	} else if (m->peer) {
+		snet_peer_close(m->peer, SNET_ECANCELLED, "interrupted");
+	} else {
+		mate_free(m);
+	}
+}
+
+/* ---- peers come and go */
+
+static void kill_one(struct mate *m)
+{
+	if (m->peer)
+		snet_peer_close(m->peer, SNET_EPOLICY, "raw carries one peer at a time");
+}
+
+static bool raw_is_taken(struct mate *m)
+{
+	struct hub *h = m->hub;
+
+	return h->listens && !h->exec && cli.format == FORMAT_RAW && h->n_up > 1;
+}
+
+void hub_mate_up(struct mate *m)
+{
+	struct hub *h = m->hub;
+	struct snet_error err = { 0 };
+
+	h->n_up++;
+	h->n_came++;
+	snet_gauge(SNET_METRIC_PEERS, h->n_up);
+	hub_say_up(m);
+	if (raw_is_taken(m)) {
+		kill_one(m);
+		return;
+	}
+	if (h->exec && child_start(m, &err)) {
+		out_error(&err, m->number, OPT_NONE, false);
+		snet_peer_close(m->peer, SNET_EIO, "the program for this peer cannot be run");
+		return;
+	}
+	if (!m->child && h->stalled)
+		mate_pause(m, true);
+	if (!m->child && (cli.recv_only || (h->input_ended && !cli.keep_open)))
+		mate_finish(m);
+	if (!h->listens && h->n_up == h->n_mates)
+		hub_say_ready(h);
+	read_on(h);
+}
+
+void hub_mate_room(struct mate *m)
+{
+	struct hub *h = m->hub;
+
+	if (m->child) {
+		child_room(m->child);
+		return;
+	}
+	h->n_full--;
+	read_on(h);
+}
+
+void hub_mate_gone(struct mate *m, const struct snet_error *err)
+{
+	struct hub *h = m->hub;
+	/* A server goes on whatever one peer did: the event has told. */
+	bool serves = h->listens && (cli.keep_open || h->exec);
+
+	if (err->code && !serves && !h->enough)
+		hub_blame(h, err, m->number);
+	h->gone.sent_messages += m->count.sent_messages;
+	h->gone.sent_bytes += m->count.sent_bytes;
+	h->gone.received_messages += m->count.received_messages;
+	h->gone.received_bytes += m->count.received_bytes;
+	h->gone.dropped_messages += m->count.dropped_messages;
+	if (m->up)
+		h->n_up--;
+	snet_gauge(SNET_METRIC_PEERS, h->n_up);
+	if (m->full && !m->child)
+		h->n_full--;
+	mate_free(m);
+	/* One target missing is no reason to keep from the others what is theirs; but nothing
+	 * was promised to be sent before all were there. */
+	if (!h->listens && err->code && !h->ready) {
+		h->draining = true;
+		each(h, stop_one);
+	}
+	if (!h->listens && h->n_mates && h->n_up == h->n_mates)
+		hub_say_ready(h);
+	read_on(h);
+	hub_check(h);
+}
+
+static void on_accept(struct snet_endpoint *e, struct snet_conn *c, void *user)
+{
+	struct hub *h = user;
+
+	(void)e;
+	if (h->enough || h->draining) {
+		c->transport->close(c, SNET_ECANCELLED, "no more messages are wanted");
+		return;
+	}
+	mate_accept(h, c);
+}
+
+static void on_refused(struct snet_endpoint *e, const struct snet_addr *from, int code,
+		       const char *why, void *user)
+{
+	char text[SNET_ADDR_TEXT];
+
+	(void)e, (void)user;
+	out_event("refused", out_text("address", snet_addr_print(from, text)),
+		  out_text("reason", snet_err_name(code)), out_text("text", why));
+	say_note("%s: refused: %s", text, why);
+}
+
+static const struct snet_endpoint_events endpoint_events = { on_accept, on_refused };
+
+/* ---- stopping */
+
+/* SIGINT, SIGTERM: what was taken from stdin is still delivered. */
+static void on_drain(void *user)
+{
+	struct hub *h = user;
+
+	h->draining = true;
+	duct_hold(&h->duct);
+	child_stop_all(h);
+	each(h, stop_one);
+	hub_check(h);
+}
+
+/* ---- life */
+
+static void on_waiting(struct snet_timer *t, snet_time now)
+{
+	struct hub *h = t->user;
+
+	if (h->listens || h->n_up == h->n_mates)
+		return;
+	hub_say_waiting(h);
+	snet_timer_set(h->run->loop, t, now + WAITING_EVERY);
+}
+
+int hub_init(struct hub *h, struct run *r, const char *exec, struct snet_error *err)
+{
+	struct duct_opts o = { .in = cli.recv_only || exec ? -1 : 0,
+			       .out = -1,
+			       .sink = r->out,
+			       .in_name = "stdin" };
+	int rc;
+
+	*h = (struct hub){ .run = r, .exec = exec, .next_number = 1, .worst_peer = OPT_NONE };
+	snet_list_init(&h->mates);
+	snet_list_init(&h->children);
+	h->waiting = (struct snet_timer){ .fn = on_waiting, .user = h };
+	h->grace = (struct snet_timer){ .fn = on_grace, .user = h };
+	h->wait_until = cli.wait == SNET_NEVER ? SNET_NEVER : snet_loop_now(r->loop) + cli.wait;
+	r->on_drain = on_drain;
+	r->on_stats = hub_stats;
+	r->on_room = on_stdout_room;
+	r->user = h;
+	rc = net_init(&h->net, r->loop, err);
+	if (!rc)
+		rc = duct_init(&h->duct, r->loop, &o, &duct_events, h, err);
+	h->input_ended = o.in < 0;
+	for (size_t i = 0; !rc && h->net.roster && i < h->net.roster->parties; i++)
+		if (h->net.roster->members[i].id >= h->next_number)
+			h->next_number = h->net.roster->members[i].id + 1;
+	return rc;
+}
+
+void hub_fini(struct hub *h)
+{
+	if (!h->run)
+		return;
+	snet_timer_stop(h->run->loop, &h->waiting);
+	snet_timer_stop(h->run->loop, &h->grace);
+	child_stop_all(h);
+	/* Closes what is open: each on_down frees its mate. */
+	net_fini(&h->net);
+	while (!snet_list_is_empty(&h->mates))
+		mate_free(SNET_OF(h->mates.next, struct mate, node));
+	duct_fini(&h->duct);
+}
+
+int hub_listen(struct hub *h, const struct snet_url *at, struct snet_error *err)
+{
+	int fd = -1, rc = ready_listen_fd(&fd, err);
+
+	h->listens = true;
+	if (!rc && fd < 0 && !at)
+		rc = snet_fail(err, SNET_EINVAL, "no address to listen at");
+	if (!rc)
+		rc = net_check_trust(&h->net, err);
+	if (!rc)
+		rc = net_listen(&h->net, at, fd, &endpoint_events, h, err);
+	return rc;
+}
+
+int hub_target(struct hub *h, const char *operand, struct snet_error *err)
+{
+	const struct roster_member *r;
+	struct snet_url url;
+	struct mate *m;
+	int rc = net_target(&h->net, operand, &url, &r, err);
+
+	if (rc)
+		return rc;
+	if (!url.has_key)
+		rc = net_check_trust(&h->net, err);
+	if (rc)
+		return rc;
+	m = mate_new(h, r ? r->id : h->next_number, &url);
+	if (!m)
+		return snet_fail(err, SNET_ENOMEM, "%s", operand);
+	if (!r)
+		h->next_number++;
+	m->name = r && r->name[0] ? r->name : NULL;
+	return SNET_OK;
+}
+
+void hub_start(struct hub *h)
+{
+	if (h->listens) {
+		hub_say_listening(h);
+		ready_say();
+		return;
+	}
+	snet_timer_set(h->run->loop, &h->waiting, snet_loop_now(h->run->loop) + WAITING_FIRST);
+	each(h, mate_dial);
+}

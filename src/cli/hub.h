@@ -1,0 +1,114 @@
+/* Hub: the part snet-listen and snet-send share. Peers on one side, stdin and stdout (or a
+ * program per peer) on the other; who gets what, who waits for whom, and when it is over
+ * (snet(7), END OF INPUT). */
+#ifndef CLI_HUB_H
+#define CLI_HUB_H
+
+#include "base/list.h"
+#include "cli/duct.h"
+#include "cli/net.h"
+#include "cli/run.h"
+#include "mesh/link.h"
+
+struct child;
+struct hub;
+
+struct mate_counts {
+	uint64_t sent_messages, sent_bytes, received_messages, received_bytes, dropped_messages;
+};
+
+/* Where a mate is dialled, until it is there. */
+struct target {
+	struct snet_url url;
+	struct snet_addr addrs[NET_ADDRS];
+	size_t n_addrs, next_addr;
+	struct snet_link link;
+	struct snet_timer timer;
+	struct snet_error last; /* why the last attempt came to nothing */
+};
+
+/* One peer as this program sees it: to be dialled, there, or going. */
+struct mate {
+	struct snet_list node;
+	struct hub *hub;
+	uint32_t number;
+	const char *name; /* in roster or allow file; NULL */
+	struct snet_peer *peer;
+	struct child *child; /* --exec; NULL */
+	bool up, full, paused, eof, finished, flushed;
+	struct mate_counts count;
+	struct snet_timer idle;
+	snet_time active;
+
+	struct target *target; /* when this side dials */
+};
+
+struct hub {
+	struct run *run;
+	struct net net;
+	const char *exec; /* NULL: stdin and stdout */
+	bool listens;
+	struct snet_list mates, children;
+	size_t n_mates, n_up, n_came;
+	uint32_t next_number;
+	struct duct duct;
+	bool input_ended, stalled; /* stalled: stdout is full, every mate is paused */
+	bool ready, enough, draining;
+	bool bad_first;             /* worst is about the first of n_bad */
+	size_t n_full;              /* mates that --overflow block waits for */
+	struct mate_counts gone;    /* of mates that have left */
+	struct snet_error worst;    /* what the exit status will tell; code 0: nothing */
+	uint64_t worst_peer, n_bad; /* n_bad: items of stdin that were no messages */
+	struct snet_timer waiting, grace;
+	snet_time wait_until;
+};
+
+/* Sets up stdin, stdout and net. The owner then listens, adds targets, and calls hub_start. */
+int hub_init(struct hub *h, struct run *r, const char *exec, struct snet_error *err);
+void hub_fini(struct hub *h);
+int hub_listen(struct hub *h, const struct snet_url *at, struct snet_error *err);
+int hub_target(struct hub *h, const char *operand, struct snet_error *err);
+void hub_start(struct hub *h);
+
+/* ---- hub.c, for mate.c and child.c */
+void hub_mate_up(struct mate *m);
+void hub_mate_message(struct mate *m, const struct snet_message *msg);
+void hub_mate_room(struct mate *m); /* it takes more again */
+void hub_mate_gone(
+	struct mate *m,
+	const struct snet_error *err); /* err code 0: all is well; m is freed after */
+void hub_check(struct hub *h);         /* is it over? */
+void hub_blame(struct hub *h, const struct snet_error *err, uint64_t peer);
+struct mate *hub_find(struct hub *h, uint32_t number);
+
+/* ---- mate.c */
+/* url: where to dial it, NULL for one that came. */
+struct mate *mate_new(struct hub *h, uint32_t number, const struct snet_url *url);
+void mate_free(struct mate *m);
+void mate_dial(struct mate *m); /* keeps trying until --wait is over */
+void mate_accept(struct hub *h, struct snet_conn *c);
+/* As --overflow says. */
+void mate_send(struct mate *m, const struct input_message *msg);
+void mate_finish(struct mate *m);
+void mate_check(struct mate *m); /* closes when both directions are done */
+void mate_pause(struct mate *m, bool pause);
+
+/* ---- hub_events.c */
+void hub_say_up(const struct mate *m);
+void hub_say_down(const struct mate *m, int code, const char *why, bool by_peer);
+void hub_say_waiting(struct hub *h);
+void hub_say_ready(struct hub *h);
+void hub_say_listening(struct hub *h);
+void hub_stats(void *user);
+
+/* ---- child.c: --exec */
+int child_start(struct mate *m, struct snet_error *err);
+void child_message(struct child *c, const struct snet_message *msg);
+void child_room(struct child *c);
+void child_peer_eof(struct child *c);
+void child_peer_gone(struct child *c); /* the mate is freed after */
+bool child_is_over(const struct child *c,
+		   int *status); /* it has ended and its output is read */
+void child_stop_all(struct hub *h);
+
+#endif

@@ -1,0 +1,157 @@
+#include <stdio.h>
+#include <string.h>
+
+#include "cli/groups.h"
+#include "cli/hub.h"
+#include "cli/out.h"
+#include "cli/ready.h"
+#include "cli/say.h"
+#include "crypto/identity.h"
+
+static const char *role_text(enum snet_role role)
+{
+	return role == SNET_ROLE_CLIENT ? "client" : "server";
+}
+
+static const char *profile_text(enum snet_profile p)
+{
+	return p == SNET_PROFILE_SNET1 ? "snet/1" : "stoffelnet-0.1";
+}
+
+void hub_say_listening(struct hub *h)
+{
+	char url[SNET_URL_TEXT], key[SNET_KEYID_TEXT];
+	struct snet_addr at;
+
+	h->net.transport->address(h->net.listener, &at);
+	net_own_url(&h->net, url);
+	snet_keyid_print(snet_identity_keyid(h->net.identity), key);
+	out_event("listening", out_text("address", url), out_uint("port", snet_addr_port(&at)),
+		  out_text("key", key), out_if(cli.id != OPT_NONE, out_uint("id", cli.id)));
+	say_note("listening; the other side runs: snet-send %s%s%s'%s'",
+		 cli.format == FORMAT_JSON ? "" : "-f ",
+		 cli.format == FORMAT_JSON ? "" : format_names[cli.format],
+		 cli.format == FORMAT_JSON ? "" : " ", url);
+}
+
+void hub_say_ready(struct hub *h)
+{
+	char key[SNET_KEYID_TEXT];
+
+	if (h->ready)
+		return;
+	h->ready = true;
+	out_event("ready", out_uint("peers", h->n_up),
+		  out_text("key", snet_keyid_print(snet_identity_keyid(h->net.identity), key)));
+	ready_say();
+}
+
+void hub_say_waiting(struct hub *h)
+{
+	struct snet_buf who = SNET_BUF(64 << 10);
+	snet_time now = snet_loop_now(h->run->loop);
+	const struct mate *last = NULL;
+
+	for (struct snet_list *n = h->mates.next; n != &h->mates; n = n->next) {
+		const struct mate *m = SNET_OF(n, const struct mate, node);
+		char url[SNET_URL_TEXT];
+
+		if (m->up)
+			continue;
+		if (who.n)
+			snet_buf_u8(&who, ' ');
+		snet_buf_str(&who, m->name ? m->name : snet_url_print(&m->target->url, url));
+		last = m;
+	}
+	snet_buf_u8(&who, 0);
+	if (last && !who.bad) {
+		out_event("waiting", out_text("for", (const char *)who.p),
+			  out_if(h->wait_until != SNET_NEVER && h->wait_until > now,
+				 out_uint("left_ms", (h->wait_until - now) / SNET_MS)),
+			  out_if(last->target->last.code,
+				 out_text("reason", snet_err_name(last->target->last.code))),
+			  out_if(last->target->last.code,
+				 out_text("text", last->target->last.text)));
+		say_note("waiting for %s%s%s", (const char *)who.p,
+			 last->target->last.code ? ": " : "",
+			 last->target->last.code ? last->target->last.text : "");
+	}
+	snet_buf_free(&who);
+}
+
+void hub_say_up(const struct mate *m)
+{
+	const struct snet_conn *c = snet_peer_conn(m->peer);
+	char at[SNET_ADDR_TEXT], key[SNET_KEYID_TEXT];
+
+	out_event("peer.up", out_uint("peer", m->number), out_text("name", m->name),
+		  out_text("address", snet_addr_print(&c->remote, at)),
+		  out_text("key", snet_keyid_print(c->peer_key, key)),
+		  out_text("role", role_text(c->dialled ? (enum snet_role)cli.role
+							: snet_peer_role(m->peer))),
+		  out_text("profile", profile_text(c->profile)),
+		  out_bool("dialled", c->dialled));
+}
+
+void hub_say_down(const struct mate *m, int code, const char *why, bool by_peer)
+{
+	const struct snet_conn *c = snet_peer_conn(m->peer);
+	char key[SNET_KEYID_TEXT];
+
+	out_event("peer.down", out_uint("peer", m->number),
+		  out_text("key", snet_keyid_print(c->peer_key, key)),
+		  out_text("reason", snet_err_name(code)), out_text("text", why),
+		  out_bool("by_peer", by_peer),
+		  out_uint("sent_messages", m->count.sent_messages),
+		  out_uint("sent_bytes", m->count.sent_bytes),
+		  out_uint("received_messages", m->count.received_messages),
+		  out_uint("received_bytes", m->count.received_bytes));
+	if (code)
+		say_note("peer %u: %s%s", m->number, by_peer ? "it said: " : "", why);
+}
+
+static void stats_of(const struct mate *m)
+{
+	const struct snet_conn *c = snet_peer_conn(m->peer);
+	struct snet_conn_stats s;
+
+	c->transport->stats(c, &s);
+	out_event(
+		"stats", out_uint("peer", m->number),
+		out_uint("sent_messages", m->count.sent_messages),
+		out_uint("sent_bytes", m->count.sent_bytes),
+		out_uint("received_messages", m->count.received_messages),
+		out_uint("received_bytes", m->count.received_bytes),
+		out_uint("dropped_messages", m->count.dropped_messages),
+		out_uint("queued_bytes", snet_peer_queued(m->peer)),
+		out_uint("rtt_us", s.rtt_us), out_uint("rtt_min_us", s.rtt_min_us),
+		out_uint("cwnd_bytes", s.cwnd), out_uint("in_flight_bytes", s.in_flight),
+		out_uint("wire_sent_bytes", s.bytes_sent),
+		out_uint("wire_received_bytes", s.bytes_received),
+		out_if(s.packets_lost != UINT64_MAX, out_uint("lost_packets", s.packets_lost)),
+		out_uint("mtu_bytes", s.mtu));
+}
+
+void hub_stats(void *user)
+{
+	struct hub *h = user;
+	struct mate_counts all = h->gone;
+
+	for (struct snet_list *n = h->mates.next; n != &h->mates; n = n->next) {
+		const struct mate *m = SNET_OF(n, const struct mate, node);
+
+		all.sent_messages += m->count.sent_messages;
+		all.sent_bytes += m->count.sent_bytes;
+		all.received_messages += m->count.received_messages;
+		all.received_bytes += m->count.received_bytes;
+		all.dropped_messages += m->count.dropped_messages;
+		if (m->up && m->peer)
+			stats_of(m);
+	}
+	out_event("stats", out_uint("peers", h->n_up),
+		  out_uint("sent_messages", all.sent_messages),
+		  out_uint("sent_bytes", all.sent_bytes),
+		  out_uint("received_messages", all.received_messages),
+		  out_uint("received_bytes", all.received_bytes),
+		  out_uint("dropped_messages", all.dropped_messages));
+}

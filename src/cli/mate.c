@@ -1,0 +1,364 @@
+#include <stdlib.h>
+#include <string.h>
+#include <unistd.h>
+
+#include "cli/groups.h"
+#include "cli/hub.h"
+#include "cli/out.h"
+#include "cli/say.h"
+#include "crypto/hash.h"
+#include "obs/metrics.h"
+
+static void on_link_timer(struct snet_timer *t, snet_time now);
+static void on_idle_timer(struct snet_timer *t, snet_time now);
+
+/* ---- life */
+
+struct mate *mate_new(struct hub *h, uint32_t number, const struct snet_url *url)
+{
+	struct mate *m = calloc(1, sizeof(*m));
+
+	if (!m)
+		return NULL;
+	m->hub = h;
+	m->number = number;
+	if (url) {
+		m->target = calloc(1, sizeof(*m->target));
+		if (!m->target) {
+			free(m);
+			return NULL;
+		}
+		m->target->url = *url;
+		m->target->timer = (struct snet_timer){ .fn = on_link_timer, .user = m };
+	}
+	m->idle = (struct snet_timer){ .fn = on_idle_timer, .user = m };
+	snet_list_add(&h->mates, &m->node);
+	h->n_mates++;
+	return m;
+}
+
+void mate_free(struct mate *m)
+{
+	struct snet_loop *l = m->hub->run->loop;
+
+	if (m->target)
+		snet_timer_stop(l, &m->target->timer);
+	snet_timer_stop(l, &m->idle);
+	snet_list_del(&m->node);
+	m->hub->n_mates--;
+	free(m->target);
+	free(m);
+}
+
+/* --idle-timeout: messages count, not packets. The timer is left early rather than moved. */
+static void touch(struct mate *m)
+{
+	m->active = snet_loop_now(m->hub->run->loop);
+	if (cli.idle_timeout != SNET_NEVER && !m->idle.slot)
+		snet_timer_set(m->hub->run->loop, &m->idle, m->active + cli.idle_timeout);
+}
+
+static void on_idle_timer(struct snet_timer *t, snet_time now)
+{
+	struct mate *m = t->user;
+
+	if (now - m->active >= cli.idle_timeout && m->peer)
+		snet_peer_close(m->peer, SNET_ETIMEOUT,
+				"no message for as long as --idle-timeout allows");
+	else
+		snet_timer_set(m->hub->run->loop, t, m->active + cli.idle_timeout);
+}
+
+/* ---- what a peer says */
+
+static void on_up(struct snet_peer *p, void *user)
+{
+	struct mate *m = user;
+
+	(void)p;
+	m->up = true;
+	if (m->target) {
+		snet_link_step(&m->target->link, SNET_LINK_OPENED,
+			       snet_loop_now(m->hub->run->loop), 0);
+		snet_timer_stop(m->hub->run->loop, &m->target->timer);
+	}
+	touch(m);
+	hub_mate_up(m);
+}
+
+static void on_message(struct snet_peer *p, const struct snet_message *msg, void *user)
+{
+	struct mate *m = user;
+
+	(void)p;
+	m->count.received_messages++;
+	m->count.received_bytes += msg->n;
+	snet_count(SNET_METRIC_RECEIVED_MESSAGES, 1);
+	snet_count(SNET_METRIC_RECEIVED_BYTES, msg->n);
+	m->active = snet_loop_now(m->hub->run->loop);
+	hub_mate_message(m, msg);
+}
+
+static void on_eof(struct snet_peer *p, void *user)
+{
+	struct mate *m = user;
+
+	(void)p;
+	m->eof = true;
+	if (m->child)
+		child_peer_eof(m->child);
+	mate_check(m);
+	hub_check(m->hub);
+}
+
+static void on_drain(struct snet_peer *p, void *user)
+{
+	struct mate *m = user;
+
+	(void)p;
+	if (!m->full)
+		return;
+	m->full = false;
+	hub_mate_room(m);
+}
+
+static void on_flushed(struct snet_peer *p, void *user)
+{
+	struct mate *m = user;
+
+	(void)p;
+	m->flushed = true;
+	mate_check(m);
+}
+
+/* Worth another attempt: nobody there yet, a name not yet known, a host that is starting. */
+static bool may_pass(int code)
+{
+	return code == SNET_EUNREACH || code == SNET_ETIMEOUT || code == SNET_ELOST ||
+	       code == SNET_ERESOLVE || code == SNET_OK;
+}
+
+static void attempt_failed(struct mate *m, int code, const char *why)
+{
+	snet_fail(&m->target->last, code ? code : SNET_EUNREACH, "%s", why);
+	say_more("%s:%u: %s", m->target->url.host, m->target->url.port, why);
+}
+
+static void give_up(struct mate *m)
+{
+	struct snet_error err = m->target->last;
+	char url[SNET_URL_TEXT];
+
+	snet_fail(&err, err.code ? err.code : SNET_ETIMEOUT, "%s: %s",
+		  snet_url_print(&m->target->url, url),
+		  err.text[0] ? m->target->last.text : "no answer");
+	hub_mate_gone(m, &err);
+}
+
+static void step(struct mate *m, enum snet_link_event ev);
+
+static void on_down(struct snet_peer *p, int code, const char *why, bool by_peer, void *user)
+{
+	struct mate *m = user;
+	struct snet_error err = { 0 };
+	bool was_up = m->up;
+
+	if (m->target && !was_up) {
+		m->peer = NULL;
+		attempt_failed(m, code, why);
+		if (cli.wait && may_pass(code) && m->target->link.state != SNET_LINK_CLOSED &&
+		    !m->hub->draining)
+			step(m, SNET_LINK_LOST);
+		else
+			give_up(m);
+		return;
+	}
+	/* What was accepted for sending and has not arrived is a loss, however politely the
+	 * peer closed. */
+	if (code == SNET_OK && !m->finished && snet_peer_undelivered(p)) {
+		code = SNET_ELOST;
+		why = "it closed before it took everything";
+	}
+	if (code)
+		snet_fail(&err, code, "%s%s%s%s", by_peer ? "the peer said: " : "", why,
+			  m->name ? ": " : "", m->name ? m->name : "");
+	if (was_up)
+		hub_say_down(m, code, why, by_peer);
+	m->peer = NULL;
+	if (m->child)
+		child_peer_gone(m->child);
+	hub_mate_gone(m, &err);
+}
+
+static const struct snet_peer_events peer_events = { on_up,    on_message, on_eof,
+						     on_drain, on_flushed, on_down };
+
+/* ---- dialling */
+
+static void dial(struct mate *m)
+{
+	struct hub *h = m->hub;
+	struct snet_endpoint *e;
+	struct snet_error err = { 0 };
+	const struct snet_addr *to;
+	int rc = SNET_OK;
+
+	if (!m->target->n_addrs)
+		rc = net_resolve(&m->target->url, false, m->target->addrs, &m->target->n_addrs,
+				 &err);
+	if (!rc) {
+		to = &m->target->addrs[m->target->next_addr++ % m->target->n_addrs];
+		rc = net_dialler(&h->net, to->sa.sa_family, &e, &err);
+		if (!rc)
+			rc = snet_peer_dial(&m->peer, h->run->loop, e, h->net.transport, to,
+					    m->target->url.has_key ? m->target->url.key : NULL,
+					    &h->net.peer, &peer_events, m, &err);
+	}
+	if (!rc)
+		return;
+	attempt_failed(m, rc, err.text);
+	if (cli.wait && may_pass(rc))
+		step(m, SNET_LINK_LOST);
+	else
+		give_up(m);
+}
+
+static void step(struct mate *m, enum snet_link_event ev)
+{
+	struct snet_loop *l = m->hub->run->loop;
+	uint32_t random = 0;
+
+	snet_random(&random, sizeof(random));
+	switch (snet_link_step(&m->target->link, ev, snet_loop_now(l), random)) {
+	case SNET_LINK_DIAL:
+		snet_timer_set(l, &m->target->timer, m->target->link.deadline);
+		dial(m);
+		return;
+	case SNET_LINK_HANGUP:
+		if (m->peer)
+			snet_peer_close(m->peer, SNET_ETIMEOUT, "no answer in time");
+		break;
+	case SNET_LINK_GIVE_UP:
+		if (m->peer) /* on_down ends it */
+			snet_peer_close(m->peer, SNET_ETIMEOUT, "no answer in time");
+		else
+			give_up(m);
+		return;
+	case SNET_LINK_NOTHING:
+		break;
+	}
+	snet_timer_set(l, &m->target->timer, m->target->link.deadline);
+}
+
+static void on_link_timer(struct snet_timer *t, snet_time now)
+{
+	struct mate *m = t->user;
+
+	(void)now;
+	if (!m->up)
+		step(m, SNET_LINK_DUE);
+}
+
+void mate_dial(struct mate *m)
+{
+	snet_time once = m->hub->net.config.handshake_timeout;
+
+	/* --wait 0 is one attempt, and that has its own time. */
+	snet_link_init(&m->target->link,
+		       cli.wait ? m->hub->wait_until : m->hub->wait_until + once, once);
+	step(m, SNET_LINK_START);
+}
+
+void mate_accept(struct hub *h, struct snet_conn *c)
+{
+	const struct roster_member *r =
+		h->net.roster ? roster_holder(h->net.roster, c->peer_key) : NULL;
+	struct mate *m = mate_new(h, r ? r->id : h->next_number, NULL);
+
+	if (!m) {
+		c->transport->close(c, SNET_ENOMEM, "out of memory");
+		return;
+	}
+	if (!r)
+		h->next_number++;
+	m->name = r && r->name[0] ? r->name : snet_trust_name(h->net.trust, c->peer_key);
+	if (m->name && !m->name[0])
+		m->name = NULL;
+	if (snet_peer_accept(&m->peer, h->run->loop, c, &h->net.peer, &peer_events, m))
+		mate_free(m);
+}
+
+/* ---- sending */
+
+void mate_send(struct mate *m, const struct input_message *msg)
+{
+	struct hub *h = m->hub;
+	int rc = snet_peer_send(m->peer, msg->stream, msg->kind, msg->v, msg->n);
+	struct snet_error err;
+
+	if (!rc) {
+		m->count.sent_messages++;
+		m->count.sent_bytes += msg->total;
+		snet_count(SNET_METRIC_SENT_MESSAGES, 1);
+		snet_count(SNET_METRIC_SENT_BYTES, msg->total);
+		m->active = snet_loop_now(h->run->loop);
+		if (cli.overflow == OVERFLOW_BLOCK && !snet_peer_can_send(m->peer) &&
+		    !m->full) {
+			m->full = true;
+			if (!m->child)
+				h->n_full++;
+		}
+		return;
+	}
+	if (rc == SNET_ECLOSED)
+		return; /* on its way out: peer.down tells */
+	if (rc == SNET_EAGAIN && cli.overflow == OVERFLOW_DROP) {
+		snet_count(SNET_METRIC_DROPPED_MESSAGES, 1);
+		if (!m->count.dropped_messages++)
+			say_note("peer %u is slow: dropping what it has no room for",
+				 m->number);
+		return;
+	}
+	if (rc == SNET_EAGAIN) {
+		snet_peer_close(m->peer, SNET_EPOLICY, "its queue is full (--overflow fail)");
+		return;
+	}
+	snet_fail(&err, rc, "message to peer %u: %s", m->number, snet_err_text(rc));
+	out_error(&err, m->number, OPT_NONE, false);
+	hub_blame(h, &err, m->number);
+}
+
+void mate_finish(struct mate *m)
+{
+	if (m->finished || !m->up || !m->peer)
+		return;
+	m->finished = true;
+	snet_peer_finish(m->peer);
+}
+
+void mate_check(struct mate *m)
+{
+	bool heard = m->eof || cli.send_only || m->hub->draining;
+
+	if (!m->peer || !m->up)
+		return;
+	/* Nobody types to someone who has left: a terminal need not be told to end. */
+	if (m->eof && !m->finished && !m->child && !cli.keep_open && m->hub->duct.source &&
+	    isatty(0))
+		mate_finish(m);
+	if (m->child && !child_is_over(m->child, NULL))
+		return;
+	if (m->flushed && heard)
+		snet_peer_close(m->peer, SNET_OK, "done");
+}
+
+void mate_pause(struct mate *m, bool pause)
+{
+	if (m->paused == pause || !m->peer)
+		return;
+	m->paused = pause;
+	if (pause)
+		snet_peer_pause(m->peer);
+	else
+		snet_peer_resume(m->peer);
+}

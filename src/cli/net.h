@@ -1,0 +1,50 @@
+/* Net: what every program that talks to peers sets up from its options: identity, trust,
+ * roster, transport, and a local endpoint per address family. */
+#ifndef CLI_NET_H
+#define CLI_NET_H
+
+#include "cli/roster.h"
+#include "mesh/peer.h"
+#include "transport/transport.h"
+
+#define NET_ADDRS 8 /* of one host name that are tried */
+
+struct net {
+	struct snet_loop *loop;
+	const struct snet_transport *transport;
+	struct snet_identity *identity;
+	struct snet_trust *trust;
+	struct roster *roster; /* NULL: none */
+	struct snet_transport_config config;
+	struct snet_peer_opts peer;
+	struct snet_endpoint *listener, *dial4, *dial6;
+};
+
+/* Identity and trust as the options say. keys: key ids the operands pin count as trust.
+ * SNET_EKEY, SNET_ECONFIG ... */
+int net_init(struct net *n, struct snet_loop *l, struct snet_error *err);
+void net_fini(struct net *n);
+
+/* Closed by default: says how to open when nobody could come in. SNET_ECONFIG. */
+int net_check_trust(const struct net *n, struct snet_error *err);
+
+/* An operand: an address, or a party of the roster by name or id. *member: the party, or NULL.
+ * SNET_EINVAL. */
+int net_target(const struct net *n, const char *text, struct snet_url *out,
+	       const struct roster_member **member, struct snet_error *err);
+
+/* Addresses of a host, at most NET_ADDRS; -4 and -6 are heeded. passive: for binding.
+ * SNET_ERESOLVE. */
+int net_resolve(const struct snet_url *u, bool passive, struct snet_addr out[static NET_ADDRS],
+		size_t *n, struct snet_error *err);
+
+/* fd: from socket activation, or -1. */
+int net_listen(struct net *n, const struct snet_url *at, int fd,
+	       const struct snet_endpoint_events *ev, void *user, struct snet_error *err);
+/* The endpoint to dial an address of this family from; made when first asked for. */
+int net_dialler(struct net *n, int family, struct snet_endpoint **out, struct snet_error *err);
+
+/* What the other side writes to reach the listener: real port, own key id. */
+const char *net_own_url(const struct net *n, char out[static SNET_URL_TEXT]);
+
+#endif

@@ -1,0 +1,40 @@
+/* Output: messages from peers to a sink, in every format (snet(7), FORMATS). Allocates nothing
+ * per message. */
+#ifndef CLI_OUTPUT_H
+#define CLI_OUTPUT_H
+
+#include <stdbool.h>
+#include <stdint.h>
+
+#include "base/bytes.h"
+#include "cli/format.h"
+#include "mesh/peer.h"
+
+struct sink;
+
+struct output {
+	struct sink *sink;
+	enum format format;
+	enum payload payload;
+	bool words;  /* -H: json messages as "message key=value" */
+	bool warned; /* of a newline inside a message in lines */
+	uint64_t odd_lines;
+};
+
+/* sink: borrowed. */
+void output_init(struct output *o, struct sink *sink, enum format format, enum payload payload,
+		 bool words);
+
+/* One message from peer number from; for a run of a message (snet_peer_opts.parts) only raw.
+ * Errors are the sink's. */
+int output_message(struct output *o, uint32_t from, const struct snet_message *m);
+
+/* The largest piece output_message hands to the sink, for sink_new. */
+size_t output_room_max(uint64_t max_message);
+
+/* The json line, for tests and for whoever has no sink. SNET_ENOMEM, SNET_ETOOBIG: b is as it
+ * was. */
+int output_json(struct snet_buf *b, enum payload payload, uint32_t from,
+		const struct snet_message *m);
+
+#endif

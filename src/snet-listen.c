@@ -1,0 +1,75 @@
+/* snet-listen: accept peers; their messages go to stdout, stdin goes back to them. */
+#include <stddef.h>
+
+#include "cli/groups.h"
+#include "cli/hub.h"
+#include "cli/opts.h"
+#include "cli/run.h"
+
+static const char *exec;
+
+static const struct opt listen_opts[] = {
+	{ 'e', "exec", "COMMAND", OPT_STR, &exec,
+	  "run this for each peer: its stdin and stdout in place of ours" },
+	{ 0 },
+};
+
+static const struct opt_group groups[] = {
+	{ "Listening", listen_opts },
+	{ "Identity and trust", identity_opts },
+	{ "Messages", format_opts },
+	{ "When it is over", pipe_opts },
+	{ "Time", time_opts },
+	{ "Limits", limit_opts },
+	{ "Transport", transport_opts },
+	{ "Looking inside", looking_opts },
+	{ "Figures", stats_opts },
+	{ "Starting", ready_opts },
+	{ 0 },
+};
+
+static const struct tool self = {
+	.name = "snet-listen",
+	.synopsis = "[options] [ADDRESS]",
+	.purpose = "Accept peers over QUIC: their messages to stdout, stdin back to them.",
+	.groups = groups,
+};
+
+/* From the operand, or from the roster as party --id. */
+static int listen_at(struct hub *h, const char *operand, struct snet_error *err)
+{
+	const struct roster_member *m = NULL;
+	struct snet_url url;
+	int rc;
+
+	if (operand) {
+		rc = net_target(&h->net, operand, &url, &m, err);
+		return rc ? rc : hub_listen(h, &url, err);
+	}
+	if (h->net.roster && cli.id != OPT_NONE)
+		m = roster_party(h->net.roster, (uint32_t)cli.id);
+	return hub_listen(h, m ? &m->address : NULL, err);
+}
+
+int main(int argc, char **argv)
+{
+	struct snet_error err = { 0 };
+	struct run run = { 0 };
+	struct hub hub = { 0 };
+	int i = run_start(&self, argc, argv), rc;
+
+	if (argc - i > 1)
+		opts_misuse(&self, "one address, not %d", argc - i);
+	rc = run_init(&run, &err);
+	if (!rc)
+		rc = hub_init(&hub, &run, exec, &err);
+	if (!rc)
+		rc = listen_at(&hub, i < argc ? argv[i] : NULL, &err);
+	if (rc)
+		run_done(&run, &err, OPT_NONE);
+	else
+		hub_start(&hub);
+	run_loop(&run);
+	hub_fini(&hub);
+	return run_fini(&run);
+}

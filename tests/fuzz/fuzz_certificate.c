@@ -1,0 +1,33 @@
+/* A stranger's certificate: read or refused, and its key id is the hash of its key. */
+#include <assert.h>
+#include <stddef.h>
+#include <stdint.h>
+#include <string.h>
+
+#include "crypto/certificate.h"
+#include "crypto/hash.h"
+
+int LLVMFuzzerTestOneInput(const uint8_t *p, size_t n);
+
+int LLVMFuzzerTestOneInput(const uint8_t *p, size_t n)
+{
+	struct snet_buf spki = SNET_BUF(SNET_SPKI_MAX), again = SNET_BUF(SNET_SPKI_MAX);
+	uint8_t keyid[SNET_KEYID_BYTES], other[SNET_KEYID_BYTES], hash[SNET_SHA256_BYTES];
+	unsigned certs = n ? 1 + p[n - 1] % (SNET_CHAIN_MAX + 2) : 0;
+	gnutls_datum_t chain[SNET_CHAIN_MAX + 2] = { { (unsigned char *)p, (unsigned)n } };
+	int rc = snet_spki_of_certificate(p, n, &spki, keyid);
+	int checked = snet_cert_check(chain, certs, &again, other, NULL);
+
+	assert(rc == SNET_OK || rc == SNET_EKEY);
+	assert(checked == (certs <= SNET_CHAIN_MAX ? rc : SNET_EKEY));
+	assert(rc == SNET_OK ? spki.n > 0 : spki.n == 0);
+	if (rc == SNET_OK) {
+		assert(snet_sha256(hash, spki.p, spki.n) == SNET_OK);
+		assert(!memcmp(hash, keyid, sizeof(hash)));
+	}
+	if (checked == SNET_OK)
+		assert(!memcmp(other, keyid, sizeof(other)) && again.n == spki.n);
+	snet_buf_free(&spki);
+	snet_buf_free(&again);
+	return 0;
+}
