@@ -56,7 +56,10 @@ int main(int argc, char **argv)
 	struct snet_error err = { 0 };
 	struct run run = { 0 };
 	struct hub hub = { 0 };
-	int i = run_start(&self, argc, argv), rc;
+	int i, rc;
+
+	cli.role = SNET_ROLE_SERVER; /* what a listener's hello says */
+	i = run_start(&self, argc, argv);
 
 	if (argc - i > 1)
 		opts_misuse(&self, "one address, not %d", argc - i);

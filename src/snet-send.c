@@ -7,6 +7,7 @@
 #include "cli/run.h"
 
 static const struct opt_group groups[] = {
+	{ "Dialling", dial_opts },
 	{ "Identity and trust", identity_opts },
 	{ "Messages", format_opts },
 	{ "When it is over", pipe_opts },

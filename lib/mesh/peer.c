@@ -9,12 +9,15 @@
 #include "wire/envelope.h"
 #include "wire/record.h"
 
-#define SYNC 0xff     /* the first byte of the crate's stream, stoffelnet-wire(7) */
+#define SYNC                                                                      \
+	0xff          /* the first byte of the crate's stream, stoffelnet-wire(7) \
+		       */
 #define HELLO_MAX 256 /* bytes of a hello frame */
 #define HELLO_TIME (10 * SNET_SEC)
 #define STALL_TIME (30 * SNET_SEC)
-#define STALL_BYTES \
-	1024 /* a message in progress that gains less in STALL_TIME is not progress */
+#define STALL_BYTES                                                                 \
+	1024 /* a message in progress that gains less in STALL_TIME is not progress \
+	      */
 
 struct snet_peer {
 	struct snet_framed framed; /* first: its callbacks find the peer by it */
@@ -91,6 +94,7 @@ static void come_up(struct snet_peer *p)
 	snet_timer_stop(p->loop, &p->timer);
 	snet_framed_set_max(&p->framed, p->opts.max_message + (is_snet1(p) ? 1 : 0));
 	p->framed.parts = p->opts.parts;
+	snet_framed_ungate(&p->framed);
 	p->ev->on_up(p, p->user);
 }
 
@@ -165,10 +169,7 @@ static void on_frame(struct snet_framed *f, unsigned stream, const uint8_t *byte
 	if (p->in_closing)
 		return;
 	if (!p->up) {
-		if (stream)
-			snet_peer_close(p, SNET_EPROTO, "a message before the hello");
-		else
-			hear_hello(p, bytes, n);
+		hear_hello(p, bytes, n);
 	} else if (!is_snet1(p)) {
 		deliver(p, stream, SNET_KIND_DATA, ++p->seq[stream], bytes, n);
 	} else if (!n) {
@@ -209,14 +210,25 @@ static void on_end(struct snet_framed *f)
 
 static void on_error(struct snet_framed *f, int code, const char *why)
 {
-	snet_peer_close(peer_of(f), code, why);
+	struct snet_peer *p = peer_of(f);
+
+	if (!p->up && code == SNET_ETOOBIG)
+		snet_peer_close(p, SNET_EPROTO, "its first frame is not a hello");
+	else
+		snet_peer_close(p, code, why);
 }
 
 static void go_down(struct snet_peer *p)
 {
+	const char *why = p->close_why ? p->close_why : "";
+
 	snet_timer_stop(p->loop, &p->timer);
-	p->ev->on_down(p, p->close_code, p->close_why ? p->close_why : "", p->close_by_peer,
-		       p->user);
+	if (p->up && p->close_by_peer && !p->close_code && !p->in_closing &&
+	    snet_framed_partial(&p->framed)) {
+		p->close_code = SNET_ETRUNCATED;
+		why = "it closed in the middle of a message";
+	}
+	p->ev->on_down(p, p->close_code, why, p->close_by_peer, p->user);
 	snet_framed_fini(&p->framed);
 	free(p->close_why);
 	free(p);
@@ -280,7 +292,7 @@ static void on_data(struct snet_conn *c, unsigned stream, const uint8_t *bytes, 
 	if (p->in_closing)
 		return;
 	snet_framed_input(&p->framed, stream, bytes, n, fin);
-	if (p->up && !snet_frame_is_between(&p->framed.first.frame))
+	if (p->up && !p->timer.slot && snet_framed_partial(&p->framed))
 		watch(p);
 }
 
@@ -306,7 +318,11 @@ static void on_close(struct snet_conn *c, int code, const char *why, bool by_pee
 	struct snet_peer *p = user;
 
 	p->seen = *c;
+	/* The hello is not the owner's: it may be unacknowledged without anything being lost.
+	 */
 	p->undelivered = c->transport->queued(c);
+	if (p->undelivered > p->sent)
+		p->undelivered = (size_t)p->sent;
 	p->conn = p->framed.conn = NULL;
 	p->closed = true;
 	p->close_code = code;
@@ -340,6 +356,7 @@ static struct snet_peer *born(struct snet_loop *l, const struct snet_peer_opts *
 	if (!p->opts.stall_timeout)
 		p->opts.stall_timeout = STALL_TIME;
 	snet_framed_init(&p->framed, l, NULL, HELLO_MAX, &framed_events);
+	p->framed.gated = true; /* streams are not ordered among each other: the hello first */
 	return p;
 }
 
@@ -402,7 +419,7 @@ int snet_peer_send(struct snet_peer *p, unsigned stream, uint8_t kind,
 		return SNET_EINVAL;
 	for (size_t i = 0; i < n; i++)
 		total += v[i].n;
-	if (total > SNET_MESSAGE_MAX - extra)
+	if (total > SNET_MESSAGE_MAX)
 		return SNET_ETOOBIG;
 	snet_frame_head(head, (uint32_t)(total + extra));
 	head[SNET_FRAME_HEAD] = kind;

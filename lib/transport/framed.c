@@ -3,12 +3,14 @@
 #include <stdlib.h>
 #include <string.h>
 
-#define HELD_MAX \
-	(256u    \
-	 << 20) /* far above any window: a transport that ignores its own is stopped here */
+#define HELD_MAX                                                                  \
+	(256u << 20) /* far above any window: a transport that ignores its own is \
+			stopped here */
 #define HEAD_MAX 8
-#define ON_STACK 16     /* slices */
-#define JOIN_BELOW 1024 /* bytes: a small message is one run to copy, not two */
+#define ON_STACK 16 /* slices */
+#define JOIN_BELOW                                                 \
+	1024 /* bytes: a small message is one run to copy, not two \
+	      */
 
 static void on_resume(struct snet_task *task);
 
@@ -38,16 +40,20 @@ void snet_framed_fini(struct snet_framed *f)
 	}
 }
 
-void snet_framed_set_max(struct snet_framed *f, uint32_t max)
-{
-	f->max = max;
-	f->first.frame.max = max;
-	f->first.frame.body.max = max;
-}
-
 static struct snet_rx *get(const struct snet_framed *f, unsigned stream)
 {
 	return stream ? f->more[stream - 1] : (struct snet_rx *)&f->first;
+}
+
+void snet_framed_set_max(struct snet_framed *f, uint32_t max)
+{
+	f->max = max;
+	for (unsigned i = 0; i < SNET_STREAMS; i++) {
+		struct snet_rx *r = get(f, i);
+
+		if (r)
+			r->frame.max = r->frame.body.max = max;
+	}
 }
 
 static struct snet_rx *get_or_new(struct snet_framed *f, unsigned stream)
@@ -73,7 +79,8 @@ static void fail(struct snet_framed *f, int code, const char *why)
 	f->ev->on_error(f, code, why);
 }
 
-/* Reads frames until the bytes are used up or the owner pauses; returns the bytes taken. */
+/* Reads frames until the bytes are used up or the owner pauses; returns the
+ * bytes taken. */
 static size_t feed(struct snet_framed *f, struct snet_rx *r, unsigned stream, const uint8_t *p,
 		   size_t n)
 {
@@ -120,7 +127,8 @@ static bool all_ended(const struct snet_framed *f)
 
 static void end(struct snet_framed *f, struct snet_rx *r)
 {
-	if (!r->fin || r->ended || f->paused || f->broken || r->at < r->held.n)
+	if (!r->fin || r->ended || f->paused || f->broken || r->at < r->held.n ||
+	    (f->gated && r != &f->first))
 		return;
 	r->ended = true;
 	if (!snet_frame_is_between(&r->frame)) {
@@ -152,7 +160,7 @@ void snet_framed_input(struct snet_framed *f, unsigned stream, const uint8_t *p,
 		return;
 	}
 	r->fin = r->fin || fin;
-	if (!f->paused && !f->busy && r->at == r->held.n) {
+	if (!f->paused && !f->busy && r->at == r->held.n && !(f->gated && stream)) {
 		f->busy = true;
 		taken = feed(f, r, stream, p, n);
 		f->busy = false;
@@ -189,7 +197,7 @@ static void on_resume(struct snet_task *task)
 
 	f->busy = true;
 	for (unsigned i = 0; i < SNET_STREAMS && !f->paused && !f->broken; i++) {
-		struct snet_rx *r = get(f, i);
+		struct snet_rx *r = i && f->gated ? NULL : get(f, i);
 
 		if (r)
 			read_held(f, r, i);
@@ -207,6 +215,13 @@ void snet_framed_pause(struct snet_framed *f)
 void snet_framed_resume(struct snet_framed *f)
 {
 	if (f->paused && !--f->paused)
+		snet_task_defer(f->loop, &f->resume);
+}
+
+void snet_framed_ungate(struct snet_framed *f)
+{
+	f->gated = false;
+	if (!f->paused && !snet_framed_is_idle(f))
 		snet_task_defer(f->loop, &f->resume);
 }
 

@@ -1,6 +1,6 @@
-/* Framed: messages over any transport's connection. Reassembles each stream, holds what comes
- * while the owner is paused (bounded by the window: it is not credited), and puts the length
- * before what is sent. */
+/* Framed: messages over any transport's connection. Reassembles each stream,
+ * holds what comes while the owner is paused (bounded by the window: it is not
+ * credited), and puts the length before what is sent. */
 #ifndef SNET_TRANSPORT_FRAMED_H
 #define SNET_TRANSPORT_FRAMED_H
 
@@ -40,6 +40,7 @@ struct snet_framed {
 	uint32_t max;                                  /* bytes of a frame's body */
 	unsigned paused;
 	bool parts, broken, busy, ended;
+	bool gated; /* only stream 0 is read; what comes on the others is held */
 };
 
 /* In the owner's storage. */
@@ -53,11 +54,13 @@ void snet_framed_input(struct snet_framed *f, unsigned stream, const uint8_t *p,
 		       bool fin);
 void snet_framed_pause(struct snet_framed *f); /* counts */
 void snet_framed_resume(struct snet_framed *f);
+void snet_framed_ungate(struct snet_framed *f);
 bool snet_framed_is_idle(const struct snet_framed *f); /* nothing is held */
 /* Bytes of frames begun and not complete, on all streams. */
 size_t snet_framed_partial(const struct snet_framed *f);
 
-/* One frame: head (at most 8 bytes, copied) and then the slices. As the transport's send. */
+/* One frame: head (at most 8 bytes, copied) and then the slices. As the
+ * transport's send. */
 int snet_framed_send(struct snet_framed *f, unsigned stream, const uint8_t *head, size_t n_head,
 		     const struct snet_slice *v, size_t n);
 

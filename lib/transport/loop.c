@@ -66,7 +66,7 @@ static int loop_send(struct snet_conn *base, unsigned stream, const struct snet_
 	}
 	for (size_t i = 0; i < n; i++)
 		total += v[i].n;
-	rc = quic_txq_add(&c->out[stream].tx, v, n);
+	rc = snet_txq_add(&c->out[stream].tx, v, n);
 	if (rc)
 		return rc;
 	c->out[stream].used = true;
@@ -145,7 +145,7 @@ static void loop_stats(const struct snet_conn *base, struct snet_conn_stats *out
 static void fill_defaults(struct snet_transport_config *c)
 {
 #define DEFAULT(field, value) c->field = c->field ? c->field : (value)
-	DEFAULT(window, 16 << 20);
+	DEFAULT(window, 8 << 20);
 	DEFAULT(queue, 16 << 20);
 	DEFAULT(max_conns, 16384);
 #undef DEFAULT

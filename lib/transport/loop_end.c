@@ -30,7 +30,7 @@ static void drop(struct loop_pair *l)
 		return;
 	for (unsigned i = 0; i < 2; i++)
 		for (unsigned k = 0; k < SNET_STREAMS; k++)
-			quic_txq_fini(&l->end[i].out[k].tx);
+			snet_txq_fini(&l->end[i].out[k].tx);
 	free(l);
 }
 
@@ -186,14 +186,14 @@ static bool hear(struct loop_end *c, unsigned k)
 	struct iovec v = { NULL, 0 };
 	bool fin;
 
-	if (s->fin_told || !quic_txq_unsent(&s->tx, &v, 1, room < CHUNK ? (size_t)room : CHUNK))
+	if (s->fin_told || !snet_txq_unsent(&s->tx, &v, 1, room < CHUNK ? (size_t)room : CHUNK))
 		v = (struct iovec){ NULL, 0 };
 	/* The end of stream 0 is the end of everything: it waits for the others. */
 	fin = s->fin && s->used && !s->fin_told && s->tx.sent + v.iov_len == s->tx.end &&
 	      (k || are_flushed(from, 1));
 	if (!v.iov_len && !fin)
 		return false;
-	quic_txq_sent(&s->tx, v.iov_len);
+	snet_txq_sent(&s->tx, v.iov_len);
 	s->fin_told = fin;
 	from->unsent -= v.iov_len;
 	c->unread += v.iov_len;
@@ -229,7 +229,7 @@ static void settle(struct loop_end *c)
 	for (unsigned k = 0; k < SNET_STREAMS; k++) {
 		struct loop_out *s = &c->out[k];
 
-		quic_txq_acked(&s->tx, s->consumed);
+		snet_txq_acked(&s->tx, s->consumed);
 		if (!s->fin_told || s->fin_acked || s->consumed < s->tx.end)
 			continue;
 		s->fin_acked = true;

@@ -10,13 +10,13 @@
 #define SNET_TRANSPORT_LOOP_END_H
 
 #include "io/loop.h"
-#include "transport/quic_txq.h"
+#include "transport/txq.h"
 #include "transport/transport.h"
 
 #define LOOP_WHY_TEXT 160
 
 struct loop_out {
-	struct quic_txq tx;
+	struct snet_txq tx;
 	uint64_t consumed; /* stream offset: what the other side has read of it */
 	bool used, fin, fin_told, fin_acked;
 };

@@ -7,7 +7,7 @@
 /* What ngtcp2 calls. Record, mark dirty, return: ngtcp2 must not be asked to read or write from
  * here. */
 
-static struct quic_conn *conn_of(void *user)
+static struct snet_quic_conn *conn_of(void *user)
 {
 	return user;
 }
@@ -17,31 +17,31 @@ static struct quic_conn *conn_of(void *user)
 static void on_rand(uint8_t *p, size_t n, const ngtcp2_rand_ctx *ctx)
 {
 	(void)ctx;
-	quic_tls_rand(p, n);
+	snet_quic_tls_rand(p, n);
 }
 
 static int on_new_cid(ngtcp2_conn *q, ngtcp2_cid *cid, uint8_t *token, size_t n, void *user)
 {
-	struct quic_conn *c = user;
+	struct snet_quic_conn *c = user;
 
 	(void)q;
-	quic_tls_rand(cid->data, n);
+	snet_quic_tls_rand(cid->data, n);
 	cid->datalen = n;
 	if (ngtcp2_crypto_generate_stateless_reset_token(token, c->ep->secret,
 							 sizeof(c->ep->secret), cid))
 		return NGTCP2_ERR_CALLBACK_FAILURE;
-	return quic_route(c->ep, cid, &c->entry) ? NGTCP2_ERR_CALLBACK_FAILURE : 0;
+	return snet_quic_route(c->ep, cid, &c->entry) ? NGTCP2_ERR_CALLBACK_FAILURE : 0;
 }
 
 static int on_remove_cid(ngtcp2_conn *q, const ngtcp2_cid *cid, void *user)
 {
 	(void)q;
-	quic_unroute(conn_of(user)->ep, cid);
+	snet_quic_unroute(conn_of(user)->ep, cid);
 	return 0;
 }
 
 /* A reset carries a random id: only its token says whose it is */
-static void forget_reset(struct quic_conn *c, const uint8_t *token)
+static void forget_reset(struct snet_quic_conn *c, const uint8_t *token)
 {
 	for (unsigned i = 0; i < c->n_resets; i++) {
 		if (memcmp(c->resets[i], token, NGTCP2_STATELESS_RESET_TOKENLEN))
@@ -56,7 +56,7 @@ static void forget_reset(struct quic_conn *c, const uint8_t *token)
 static int on_dcid_status(ngtcp2_conn *q, ngtcp2_connection_id_status_type type, uint64_t seq,
 			  const ngtcp2_cid *cid, const uint8_t *token, void *user)
 {
-	struct quic_conn *c = user;
+	struct snet_quic_conn *c = user;
 
 	(void)q, (void)seq, (void)cid;
 	if (!token)
@@ -90,25 +90,25 @@ static int on_crypto_data(ngtcp2_conn *q, ngtcp2_encryption_level level, uint64_
 
 static int on_handshake_completed(ngtcp2_conn *q, void *user)
 {
-	struct quic_conn *c = user;
+	struct snet_quic_conn *c = user;
 	uint8_t alert;
 
-	if (quic_tls_finish(c->ep->tls, c->tls, &c->peer, &alert)) {
+	if (snet_quic_tls_finish(c->ep->tls, c->tls, &c->peer, &alert)) {
 		ngtcp2_conn_set_tls_alert(q, alert);
 		return NGTCP2_ERR_CRYPTO;
 	}
 	/* A server's word that it accepted our key comes with the confirmation. */
 	if (c->server)
-		quic_conn_opened(c);
+		snet_quic_conn_opened(c);
 	return 0;
 }
 
 static int on_handshake_confirmed(ngtcp2_conn *q, void *user)
 {
-	struct quic_conn *c = user;
+	struct snet_quic_conn *c = user;
 
 	(void)q;
-	quic_conn_opened(c);
+	snet_quic_conn_opened(c);
 	return 0;
 }
 
@@ -116,19 +116,22 @@ static int on_handshake_confirmed(ngtcp2_conn *q, void *user)
 
 static int on_stream_open(ngtcp2_conn *q, int64_t id, void *user)
 {
-	struct quic_conn *c = user;
-	struct quic_stream *s;
+	struct snet_quic_conn *c = user;
+	struct snet_quic_stream *s;
 	unsigned number = 0;
 
 	if (!ngtcp2_is_bidi_stream(id)) {
 		number = (unsigned)(id >> 2) + 1;
 	} else if (id != 0) {
-		quic_conn_close(c, SNET_EPROTO, "a second bidirectional stream");
+		snet_quic_conn_close(c, SNET_EPROTO, "a second bidirectional stream");
 		return 0;
 	}
-	s = quic_stream_new(c, id, number, number == QUIC_STREAM_MESSAGES);
+	s = number == SNET_QUIC_STREAM_MESSAGES
+		    ? snet_quic_stream_to_send(c, number) /* made in on_accept */
+		    : snet_quic_stream_new(c, id, number, false);
 	if (!s)
 		return NGTCP2_ERR_CALLBACK_FAILURE;
+	s->blocked = false;
 	ngtcp2_conn_set_stream_user_data(q, id, s);
 	return 0;
 }
@@ -136,8 +139,8 @@ static int on_stream_open(ngtcp2_conn *q, int64_t id, void *user)
 static int on_stream_data(ngtcp2_conn *q, uint32_t flags, int64_t id, uint64_t offset,
 			  const uint8_t *p, size_t n, void *user, void *stream_user)
 {
-	struct quic_conn *c = user;
-	struct quic_stream *s = stream_user;
+	struct snet_quic_conn *c = user;
+	struct snet_quic_stream *s = stream_user;
 
 	(void)q, (void)id, (void)offset;
 	if (!s || c->closing || !c->base.open)
@@ -150,12 +153,12 @@ static int on_stream_data(ngtcp2_conn *q, uint32_t flags, int64_t id, uint64_t o
 static int on_acked(ngtcp2_conn *q, int64_t id, uint64_t offset, uint64_t n, void *user,
 		    void *stream_user)
 {
-	struct quic_stream *s = stream_user;
+	struct snet_quic_stream *s = stream_user;
 
 	(void)q, (void)id;
 	if (!s)
 		return 0;
-	quic_stream_acked(user, s, offset + n);
+	snet_quic_stream_acked(user, s, offset + n);
 	if (s->fin_sent && s->tx.acked == s->tx.end)
 		s->fin_acked = true;
 	return 0;
@@ -164,7 +167,7 @@ static int on_acked(ngtcp2_conn *q, int64_t id, uint64_t offset, uint64_t n, voi
 static int on_stream_close(ngtcp2_conn *q, uint32_t flags, int64_t id, uint64_t code,
 			   void *user, void *stream_user)
 {
-	struct quic_stream *s = stream_user;
+	struct snet_quic_stream *s = stream_user;
 
 	(void)q, (void)flags, (void)id, (void)code, (void)user;
 	if (!s)
@@ -180,7 +183,7 @@ static int on_stream_reset(ngtcp2_conn *q, int64_t id, uint64_t size, uint64_t c
 			   void *stream_user)
 {
 	(void)q, (void)id, (void)size, (void)code, (void)stream_user;
-	quic_conn_close(user, SNET_EPROTO, "the peer reset a stream");
+	snet_quic_conn_close(user, SNET_EPROTO, "the peer reset a stream");
 	return 0;
 }
 
@@ -188,19 +191,19 @@ static int on_stop_sending(ngtcp2_conn *q, int64_t id, uint64_t code, void *user
 			   void *stream_user)
 {
 	(void)q, (void)id, (void)code, (void)stream_user;
-	quic_conn_close(user, SNET_EPROTO, "the peer stopped a stream");
+	snet_quic_conn_close(user, SNET_EPROTO, "the peer stopped a stream");
 	return 0;
 }
 
 static int on_more_stream_data(ngtcp2_conn *q, int64_t id, uint64_t max, void *user,
 			       void *stream_user)
 {
-	struct quic_stream *s = stream_user;
+	struct snet_quic_stream *s = stream_user;
 
 	(void)q, (void)id, (void)max;
 	if (s) {
 		s->blocked = false;
-		quic_mark(user);
+		snet_quic_mark(user);
 	}
 	return 0;
 }
@@ -209,7 +212,7 @@ static int on_path_validation(ngtcp2_conn *q, uint32_t flags, const ngtcp2_path 
 			      const ngtcp2_path *old, ngtcp2_path_validation_result result,
 			      void *user)
 {
-	struct quic_conn *c = user;
+	struct snet_quic_conn *c = user;
 	char text[SNET_ADDR_TEXT];
 
 	(void)q, (void)flags, (void)old;
@@ -237,14 +240,14 @@ static int on_path_validation(ngtcp2_conn *q, uint32_t flags, const ngtcp2_path 
 	.get_path_challenge_data = ngtcp2_crypto_get_path_challenge_data_cb,                   \
 	.version_negotiation = ngtcp2_crypto_version_negotiation_cb
 
-const ngtcp2_callbacks quic_client_callbacks = {
+const ngtcp2_callbacks snet_quic_client_callbacks = {
 	COMMON,
 	.client_initial = ngtcp2_crypto_client_initial_cb,
 	.recv_retry = ngtcp2_crypto_recv_retry_cb,
 	.handshake_confirmed = on_handshake_confirmed,
 };
 
-const ngtcp2_callbacks quic_server_callbacks = {
+const ngtcp2_callbacks snet_quic_server_callbacks = {
 	COMMON,
 	.recv_client_initial = ngtcp2_crypto_recv_client_initial_cb,
 };

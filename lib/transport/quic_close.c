@@ -15,17 +15,18 @@
 #define ALERT_CERTIFICATE_REQUIRED (TLS_ALERT + 116)
 #define ALERT_NO_ALPN (TLS_ALERT + 120)
 
-static void begin(struct quic_conn *c, int code, const char *why, bool silent, bool by_peer)
+static void begin(struct snet_quic_conn *c, int code, const char *why, bool silent,
+		  bool by_peer)
 {
 	c->closing = true;
 	c->close_code = code;
 	c->close_why = strdup(why); /* NULL is survivable: no words */
 	c->silent = silent;
 	c->by_peer = by_peer;
-	quic_mark(c);
+	snet_quic_mark(c);
 }
 
-void quic_conn_close(struct quic_conn *c, int code, const char *why)
+void snet_quic_conn_close(struct snet_quic_conn *c, int code, const char *why)
 {
 	uint64_t wire = c->base.profile == SNET_PROFILE_SNET1 ? snet_err_to_wire(code) : 0;
 
@@ -37,24 +38,27 @@ void quic_conn_close(struct quic_conn *c, int code, const char *why)
 }
 
 /* The transport's own reasons; ccerr has been set unless silent. */
-void quic_conn_fail(struct quic_conn *c, int code, const char *why, bool silent, bool by_peer)
+void snet_quic_conn_fail(struct snet_quic_conn *c, int code, const char *why, bool silent,
+			 bool by_peer)
 {
 	if (!c->closing)
 		begin(c, code, why, silent, by_peer);
 }
 
 /* We refuse the peer: the reason was recorded where it was found. */
-void quic_conn_refuse(struct quic_conn *c)
+void snet_quic_conn_refuse(struct snet_quic_conn *c)
 {
 	if (c->peer.code)
-		quic_conn_fail(c, c->peer.code, c->peer.why ? c->peer.why : "refused", false,
-			       false);
+		snet_quic_conn_fail(c, c->peer.code, c->peer.why ? c->peer.why : "refused",
+				    false, false);
 	else if (c->ccerr.error_code == ALERT_CERTIFICATE_REQUIRED)
-		quic_conn_fail(c, SNET_EDENIED, "the peer has no certificate", false, false);
+		snet_quic_conn_fail(c, SNET_EDENIED, "the peer has no certificate", false,
+				    false);
 	else if (c->ccerr.error_code == ALERT_NO_ALPN)
-		quic_conn_fail(c, SNET_EPROTO, "no protocol in common (ALPN)", false, false);
+		snet_quic_conn_fail(c, SNET_EPROTO, "no protocol in common (ALPN)", false,
+				    false);
 	else
-		quic_conn_fail(c, SNET_EPROTO, "the TLS handshake failed", false, false);
+		snet_quic_conn_fail(c, SNET_EPROTO, "the TLS handshake failed", false, false);
 }
 
 /* The crate closes everything with 0 and says why in words, stoffelnet-wire(7) */
@@ -65,31 +69,33 @@ static int crate_code(const char *why)
 	return SNET_OK;
 }
 
-static void told_by_transport(struct quic_conn *c, uint64_t code)
+static void told_by_transport(struct snet_quic_conn *c, uint64_t code)
 {
 	char why[64];
 
 	switch (code) {
 	case NGTCP2_NO_ERROR:
-		quic_conn_fail(c, SNET_OK, "closed", true, true);
+		snet_quic_conn_fail(c, SNET_OK, "closed", true, true);
 		return;
 	case ALERT_BAD_CERTIFICATE:
-		quic_conn_fail(c, SNET_EDENIED, "the peer does not accept our key", true, true);
+		snet_quic_conn_fail(c, SNET_EDENIED, "the peer does not accept our key", true,
+				    true);
 		return;
 	case ALERT_CERTIFICATE_REQUIRED:
-		quic_conn_fail(c, SNET_EDENIED, "the peer wants a certificate", true, true);
+		snet_quic_conn_fail(c, SNET_EDENIED, "the peer wants a certificate", true,
+				    true);
 		return;
 	case ALERT_NO_ALPN:
-		quic_conn_fail(c, SNET_EPROTO, "no protocol in common (ALPN)", true, true);
+		snet_quic_conn_fail(c, SNET_EPROTO, "no protocol in common (ALPN)", true, true);
 		return;
 	case NGTCP2_CONNECTION_REFUSED:
-		quic_conn_fail(c, SNET_EUNREACH, "the peer takes no more connections", true,
-			       true);
+		snet_quic_conn_fail(c, SNET_EUNREACH, "the peer takes no more connections",
+				    true, true);
 		return;
 	}
 	snprintf(why, sizeof(why), "the peer's transport gave up with error 0x%llx",
 		 (unsigned long long)code);
-	quic_conn_fail(c, SNET_EPROTO, why, true, true);
+	snet_quic_conn_fail(c, SNET_EPROTO, why, true, true);
 }
 
 /* A reason is a stranger's bytes: only what can be printed is kept. */
@@ -102,7 +108,7 @@ static void printable(char *out, size_t room, const uint8_t *p, size_t n)
 	out[k] = '\0';
 }
 
-void quic_conn_told(struct quic_conn *c)
+void snet_quic_conn_told(struct snet_quic_conn *c)
 {
 	const ngtcp2_ccerr *e = ngtcp2_conn_get_ccerr(c->q);
 	char why[160];
@@ -112,31 +118,32 @@ void quic_conn_told(struct quic_conn *c)
 		return;
 	}
 	printable(why, sizeof(why), e->reason, e->reasonlen);
-	quic_conn_fail(c,
-		       c->base.profile == SNET_PROFILE_SNET1 ? snet_err_from_wire(e->error_code)
-							     : crate_code(why),
-		       why[0] ? why : "closed", true, true);
+	snet_quic_conn_fail(c,
+			    c->base.profile == SNET_PROFILE_SNET1
+				    ? snet_err_from_wire(e->error_code)
+				    : crate_code(why),
+			    why[0] ? why : "closed", true, true);
 }
 
-void quic_conn_reset(struct quic_conn *c)
+void snet_quic_conn_reset(struct snet_quic_conn *c)
 {
-	quic_conn_fail(c, SNET_ELOST,
-		       "the peer has restarted and knows nothing of this connection", true,
-		       true);
+	snet_quic_conn_fail(c, SNET_ELOST,
+			    "the peer has restarted and knows nothing of this connection", true,
+			    true);
 }
 
 /* ---- burial */
 
-static struct quic_tomb *tomb_of(struct quic_conn *c, const uint8_t *packet, size_t n,
-				 const struct snet_path *path)
+static struct snet_quic_tomb *tomb_of(struct snet_quic_conn *c, const uint8_t *packet, size_t n,
+				      const struct snet_path *path)
 {
-	struct quic_tomb *t = malloc(sizeof(*t) + n);
+	struct snet_quic_tomb *t = malloc(sizeof(*t) + n);
 	size_t most = sizeof(t->cids) / sizeof(t->cids[0]), k;
 
 	if (!t)
 		return NULL;
 	memset(t, 0, sizeof(*t));
-	t->entry.kind = QUIC_TOMB;
+	t->entry.kind = SNET_QUIC_TOMB;
 	t->path = *path;
 	t->until = snet_loop_now(c->ep->loop) + 3 * ngtcp2_conn_get_pto(c->q);
 	t->n = (uint16_t)n;
@@ -150,7 +157,7 @@ static struct quic_tomb *tomb_of(struct quic_conn *c, const uint8_t *packet, siz
 	return t;
 }
 
-static void unroute_all(struct quic_conn *c)
+static void unroute_all(struct snet_quic_conn *c)
 {
 	ngtcp2_cid cids[16];
 
@@ -158,17 +165,18 @@ static void unroute_all(struct quic_conn *c)
 		size_t n = ngtcp2_conn_get_scid(c->q, cids);
 
 		while (n--)
-			quic_unroute(c->ep, &cids[n]);
+			snet_quic_unroute(c->ep, &cids[n]);
 	}
 	if (c->server)
-		quic_unroute(c->ep, &c->first);
+		snet_quic_unroute(c->ep, &c->first);
 	while (c->n_resets)
 		snet_map_del(&c->ep->resets, c->resets[--c->n_resets],
 			     NGTCP2_STATELESS_RESET_TOKENLEN);
 }
 
 /* The last packet, or nothing when there is nobody to tell. */
-static size_t last_words(struct quic_conn *c, uint8_t *p, size_t room, struct snet_path *path)
+static size_t last_words(struct snet_quic_conn *c, uint8_t *p, size_t room,
+			 struct snet_path *path)
 {
 	ngtcp2_path_storage ps;
 	ngtcp2_pkt_info pi;
@@ -178,7 +186,7 @@ static size_t last_words(struct quic_conn *c, uint8_t *p, size_t room, struct sn
 		return 0;
 	ngtcp2_path_storage_zero(&ps);
 	n = ngtcp2_conn_write_connection_close(c->q, &ps.path, &pi, p, room, &c->ccerr,
-					       quic_clock(c));
+					       snet_quic_clock(c));
 	if (n <= 0)
 		return 0;
 	memcpy(&path->local, ps.path.local.addr, ps.path.local.addrlen);
@@ -186,7 +194,7 @@ static size_t last_words(struct quic_conn *c, uint8_t *p, size_t room, struct sn
 	return (size_t)n;
 }
 
-static void tell(struct quic_conn *c)
+static void tell(struct snet_quic_conn *c)
 {
 	struct snet_endpoint *e = c->ep;
 	const char *why = c->close_why ? c->close_why : "";
@@ -194,32 +202,32 @@ static void tell(struct quic_conn *c)
 
 	snet_log(SNET_LOG_DEBUG, "quic", "%s: closed%s: %s",
 		 snet_addr_print(&c->base.remote, from), c->by_peer ? " by the peer" : "", why);
-	if (c->state == QUIC_HANDSHAKE && c->server)
+	if (c->state == SNET_QUIC_HANDSHAKE && c->server)
 		snet_count(SNET_METRIC_REFUSED, 1);
-	else if (c->close_code)
+	else if (c->close_code && !e->unbinding)
 		snet_count(SNET_METRIC_LOST, 1);
 	c->base.open = false;
 	if (c->base.events)
 		c->base.events->on_close(&c->base, c->close_code, why, c->by_peer,
 					 c->base.user);
-	else if (e->ev && e->ev->on_refused && c->state == QUIC_HANDSHAKE)
+	else if (e->ev && e->ev->on_refused && c->state == SNET_QUIC_HANDSHAKE)
 		e->ev->on_refused(e, &c->base.remote, c->close_code, why, e->user);
 }
 
-void quic_conn_bury(struct quic_conn *c)
+void snet_quic_conn_bury(struct snet_quic_conn *c)
 {
-	uint8_t packet[QUIC_MIN_PAYLOAD];
+	uint8_t packet[SNET_QUIC_MIN_PAYLOAD];
 	struct snet_path path = { c->base.local, c->base.remote };
 	size_t n = last_words(c, packet, sizeof(packet), &path);
-	struct quic_tomb *t;
+	struct snet_quic_tomb *t;
 
 	if (n)
 		snet_udp_answer(c->ep->udp, &path, packet, n);
 	unroute_all(c);
 	t = c->ep->unbinding ? NULL : tomb_of(c, packet, n, &path);
 	if (t)
-		quic_tomb_add(c->ep, t);
+		snet_quic_tomb_add(c->ep, t);
 	tell(c);
-	c->state = QUIC_CLOSED;
-	quic_conn_free(c);
+	c->state = SNET_QUIC_CLOSED;
+	snet_quic_conn_free(c);
 }

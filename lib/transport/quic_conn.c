@@ -9,24 +9,24 @@
 #define STREAM_WINDOW (1 << 20) /* bytes at first: below 1 MiB auto-tuning stays asleep */
 #define PAYLOAD_LIMIT 65527     /* of what we receive */
 
-static struct quic_conn *conn_of_ref(void *conn_ref)
+static struct snet_quic_conn *conn_of_ref(void *conn_ref)
 {
 	return ((ngtcp2_crypto_conn_ref *)conn_ref)->user_data;
 }
 
-struct quic_tls_peer *quic_tls_peer_of(void *conn_ref)
+struct snet_quic_tls_peer *snet_quic_tls_peer_of(void *conn_ref)
 {
 	return &conn_of_ref(conn_ref)->peer;
 }
 
-const struct quic_tls *quic_tls_of(void *conn_ref)
+const struct snet_quic_tls *snet_quic_tls_of(void *conn_ref)
 {
 	return conn_of_ref(conn_ref)->ep->tls;
 }
 
 static ngtcp2_conn *on_get_conn(ngtcp2_crypto_conn_ref *ref)
 {
-	return ((struct quic_conn *)ref->user_data)->q;
+	return ((struct snet_quic_conn *)ref->user_data)->q;
 }
 
 /* ---- birth */
@@ -38,9 +38,9 @@ static size_t fill_probes(uint16_t probes[static 6], uint32_t most)
 	static const uint16_t between[] = { 1472, 4352, 8932, 16384 };
 	size_t n = 0;
 
-	if (most >= QUIC_PLAIN_PAYLOAD)
-		probes[n++] = QUIC_PLAIN_PAYLOAD;
-	if (most > QUIC_PLAIN_PAYLOAD)
+	if (most >= SNET_QUIC_PLAIN_PAYLOAD)
+		probes[n++] = SNET_QUIC_PLAIN_PAYLOAD;
+	if (most > SNET_QUIC_PLAIN_PAYLOAD)
 		probes[n++] = (uint16_t)most;
 	for (size_t i = sizeof(between) / sizeof(between[0]); i--;)
 		if (most > between[i])
@@ -50,18 +50,18 @@ static size_t fill_probes(uint16_t probes[static 6], uint32_t most)
 
 static void on_qlog(void *user, uint32_t flags, const void *p, size_t n)
 {
-	struct quic_conn *c = user;
+	struct snet_quic_conn *c = user;
 
 	snet_qlog_write(c->qlog, p, n, flags & NGTCP2_QLOG_WRITE_FLAG_FIN);
 }
 
-static void fill_settings(struct quic_conn *c, ngtcp2_settings *s, uint16_t probes[static 6],
-			  const ngtcp2_cid *odcid)
+static void fill_settings(struct snet_quic_conn *c, ngtcp2_settings *s,
+			  uint16_t probes[static 6], const ngtcp2_cid *odcid)
 {
 	const struct snet_transport_config *cfg = &c->ep->cfg;
 
 	ngtcp2_settings_default(s);
-	s->initial_ts = quic_clock(c);
+	s->initial_ts = snet_quic_clock(c);
 	s->handshake_timeout = cfg->handshake_timeout;
 	s->cc_algo = cfg->cc == SNET_CC_BBR ? NGTCP2_CC_ALGO_BBR : NGTCP2_CC_ALGO_CUBIC;
 	s->max_window = cfg->window;
@@ -73,7 +73,8 @@ static void fill_settings(struct quic_conn *c, ngtcp2_settings *s, uint16_t prob
 	} else {
 		uint32_t most = snet_udp_route_payload(&c->base.remote);
 
-		s->max_tx_udp_payload_size = most > QUIC_MIN_PAYLOAD ? most : QUIC_MIN_PAYLOAD;
+		s->max_tx_udp_payload_size =
+			most > SNET_QUIC_MIN_PAYLOAD ? most : SNET_QUIC_MIN_PAYLOAD;
 		s->pmtud_probes = probes;
 		s->pmtud_probeslen = fill_probes(probes, most);
 	}
@@ -82,7 +83,7 @@ static void fill_settings(struct quic_conn *c, ngtcp2_settings *s, uint16_t prob
 		s->qlog_write = on_qlog;
 }
 
-static void fill_params(const struct quic_conn *c, ngtcp2_transport_params *p)
+static void fill_params(const struct snet_quic_conn *c, ngtcp2_transport_params *p)
 {
 	const struct snet_transport_config *cfg = &c->ep->cfg;
 
@@ -99,10 +100,10 @@ static void fill_params(const struct quic_conn *c, ngtcp2_transport_params *p)
 	p->grease_quic_bit = 0; /* STUN may share the port, RFC 9443 §3 */
 }
 
-static struct quic_conn *born(struct snet_endpoint *e, const struct snet_path *path,
-			      bool server)
+static struct snet_quic_conn *born(struct snet_endpoint *e, const struct snet_path *path,
+				   bool server)
 {
-	struct quic_conn *c = calloc(1, sizeof(*c));
+	struct snet_quic_conn *c = calloc(1, sizeof(*c));
 
 	if (!c)
 		return NULL;
@@ -110,11 +111,11 @@ static struct quic_conn *born(struct snet_endpoint *e, const struct snet_path *p
 	c->base.local = path->local;
 	c->base.remote = path->remote;
 	c->base.dialled = !server;
-	c->entry.kind = QUIC_CONN;
+	c->entry.kind = SNET_QUIC_CONN;
 	c->ep = e;
 	c->server = server;
 	c->ref = (ngtcp2_crypto_conn_ref){ on_get_conn, c };
-	c->timer.fn = quic_conn_expired;
+	c->timer.fn = snet_quic_conn_expired;
 	c->timer.user = c;
 	c->heard = snet_loop_now(e->loop);
 	ngtcp2_ccerr_default(&c->ccerr);
@@ -127,14 +128,14 @@ static struct quic_conn *born(struct snet_endpoint *e, const struct snet_path *p
 	return c;
 }
 
-void quic_conn_free(struct quic_conn *c)
+void snet_quic_conn_free(struct snet_quic_conn *c)
 {
 	while (!snet_list_is_empty(&c->streams))
-		quic_stream_free(SNET_OF(c->streams.next, struct quic_stream, node));
+		snet_quic_stream_free(SNET_OF(c->streams.next, struct snet_quic_stream, node));
 	snet_timer_stop(c->ep->loop, &c->timer);
 	ngtcp2_conn_del(c->q); /* writes the end of the qlog */
 	snet_qlog_free(c->qlog);
-	quic_tls_session_free(c->tls);
+	snet_quic_tls_session_free(c->tls);
 	snet_list_del(&c->dirty);
 	snet_list_del(&c->node);
 	c->ep->n_conns--;
@@ -145,9 +146,9 @@ void quic_conn_free(struct quic_conn *c)
 	free(c);
 }
 
-static int begin_tls(struct quic_conn *c)
+static int begin_tls(struct snet_quic_conn *c)
 {
-	int rc = quic_tls_session(&c->tls, c->ep->tls, c->server, &c->ref);
+	int rc = snet_quic_tls_session(&c->tls, c->ep->tls, c->server, &c->ref);
 
 	if (!rc)
 		ngtcp2_conn_set_tls_native_handle(c->q, c->tls);
@@ -157,15 +158,15 @@ static int begin_tls(struct quic_conn *c)
 static void random_cid(ngtcp2_cid *cid, size_t n)
 {
 	cid->datalen = n;
-	quic_tls_rand(cid->data, n);
+	snet_quic_tls_rand(cid->data, n);
 }
 
-int quic_conn_dial(struct quic_conn **out, struct snet_endpoint *e, const struct snet_addr *to,
-		   const uint8_t *key, struct snet_error *err)
+int snet_quic_conn_dial(struct snet_quic_conn **out, struct snet_endpoint *e,
+			const struct snet_addr *to, const uint8_t *key, struct snet_error *err)
 {
 	struct snet_path path = { e->bound, *to };
-	ngtcp2_path qpath = quic_path(&path);
-	struct quic_conn *c = born(e, &path, false);
+	ngtcp2_path qpath = snet_quic_path(&path);
+	struct snet_quic_conn *c = born(e, &path, false);
 	ngtcp2_cid dcid, scid;
 	ngtcp2_settings s;
 	ngtcp2_transport_params p;
@@ -178,29 +179,29 @@ int quic_conn_dial(struct quic_conn **out, struct snet_endpoint *e, const struct
 		c->peer.pin = c->pin;
 	}
 	random_cid(&dcid, 18);
-	random_cid(&scid, QUIC_CID);
+	random_cid(&scid, SNET_QUIC_CID);
 	fill_settings(c, &s, probes, &dcid);
 	fill_params(c, &p);
 	if (ngtcp2_conn_client_new(&c->q, &dcid, &scid, &qpath, NGTCP2_PROTO_VER_V1,
-				   &quic_client_callbacks, &s, &p, NULL, c) ||
-	    begin_tls(c) || quic_route(e, &scid, &c->entry)) {
+				   &snet_quic_client_callbacks, &s, &p, NULL, c) ||
+	    begin_tls(c) || snet_quic_route(e, &scid, &c->entry)) {
 		if (c->q)
-			quic_unroute(e, &scid);
-		quic_conn_free(c);
+			snet_quic_unroute(e, &scid);
+		snet_quic_conn_free(c);
 		return snet_fail(err, SNET_ENOMEM, "connection");
 	}
 	snet_count(SNET_METRIC_DIALLED, 1);
-	quic_mark(c);
+	snet_quic_mark(c);
 	*out = c;
 	return SNET_OK;
 }
 
-int quic_conn_accept(struct quic_conn **out, struct snet_endpoint *e,
-		     const struct snet_path *path, const ngtcp2_pkt_hd *hd,
-		     const ngtcp2_cid *odcid)
+int snet_quic_conn_accept(struct snet_quic_conn **out, struct snet_endpoint *e,
+			  const struct snet_path *path, const ngtcp2_pkt_hd *hd,
+			  const ngtcp2_cid *odcid)
 {
-	ngtcp2_path qpath = quic_path(path);
-	struct quic_conn *c = born(e, path, true);
+	ngtcp2_path qpath = snet_quic_path(path);
+	struct snet_quic_conn *c = born(e, path, true);
 	ngtcp2_cid scid;
 	ngtcp2_settings s;
 	ngtcp2_transport_params p;
@@ -209,7 +210,7 @@ int quic_conn_accept(struct quic_conn **out, struct snet_endpoint *e,
 	if (!c)
 		return SNET_ENOMEM;
 	c->first = hd->dcid;
-	random_cid(&scid, QUIC_CID);
+	random_cid(&scid, SNET_QUIC_CID);
 	fill_settings(c, &s, probes, odcid ? odcid : &hd->dcid);
 	fill_params(c, &p);
 	p.original_dcid = odcid ? *odcid : hd->dcid;
@@ -225,12 +226,12 @@ int quic_conn_accept(struct quic_conn **out, struct snet_endpoint *e,
 	if (ngtcp2_crypto_generate_stateless_reset_token(p.stateless_reset_token, e->secret,
 							 sizeof(e->secret), &scid) ||
 	    ngtcp2_conn_server_new(&c->q, &hd->scid, &scid, &qpath, hd->version,
-				   &quic_server_callbacks, &s, &p, NULL, c) ||
-	    begin_tls(c) || quic_route(e, &scid, &c->entry) ||
-	    quic_route(e, &hd->dcid, &c->entry)) {
-		quic_unroute(e, &scid);
-		quic_unroute(e, &hd->dcid);
-		quic_conn_free(c);
+				   &snet_quic_server_callbacks, &s, &p, NULL, c) ||
+	    begin_tls(c) || snet_quic_route(e, &scid, &c->entry) ||
+	    snet_quic_route(e, &hd->dcid, &c->entry)) {
+		snet_quic_unroute(e, &scid);
+		snet_quic_unroute(e, &hd->dcid);
+		snet_quic_conn_free(c);
 		return SNET_ENOMEM;
 	}
 	*out = c;
@@ -239,14 +240,14 @@ int quic_conn_accept(struct quic_conn **out, struct snet_endpoint *e,
 
 /* ---- life */
 
-void quic_conn_opened(struct quic_conn *c)
+void snet_quic_conn_opened(struct snet_quic_conn *c)
 {
 	struct snet_endpoint *e = c->ep;
-	struct quic_stream *s;
+	struct snet_quic_stream *s;
 	int64_t id;
 
 	c->confirmed = true;
-	c->state = QUIC_OPEN;
+	c->state = SNET_QUIC_OPEN;
 	if (c->half_open)
 		e->half_open--;
 	c->half_open = false;
@@ -258,34 +259,43 @@ void quic_conn_opened(struct quic_conn *c)
 		ngtcp2_conn_set_keep_alive_timeout(c->q, e->cfg.keep_alive);
 	if (!c->server) {
 		if (ngtcp2_conn_open_bidi_stream(c->q, &id, NULL) ||
-		    !(s = quic_stream_new(c, id, QUIC_STREAM_MESSAGES, true))) {
-			quic_conn_close(c, SNET_ENOMEM, "out of memory");
+		    !(s = snet_quic_stream_new(c, id, SNET_QUIC_STREAM_MESSAGES, true))) {
+			snet_quic_conn_close(c, SNET_ENOMEM, "out of memory");
 			return;
 		}
 		ngtcp2_conn_set_stream_user_data(c->q, id, s);
+		s->announce = true;
 		c->base.open = true;
 		c->base.events->on_open(&c->base, c->base.user);
 		return;
 	}
+	/* Stream 0 is always there: what is sent on it waits until the dialler has opened it.
+	 */
+	s = snet_quic_stream_new(c, 0, SNET_QUIC_STREAM_MESSAGES, true);
+	if (!s) {
+		snet_quic_conn_close(c, SNET_ENOMEM, "out of memory");
+		return;
+	}
+	s->blocked = true;
 	snet_count(SNET_METRIC_ACCEPTED, 1);
 	e->ev->on_accept(e, &c->base, e->user);
 	/* A stranger nobody wanted has been closed by now. */
 	c->base.open = c->base.events;
 }
 
-void quic_conn_settle(struct quic_conn *c)
+void snet_quic_conn_settle(struct snet_quic_conn *c)
 {
 	if (c->confirmed && c->tls && !c->closing) {
 		/* The keys are ngtcp2's now; the session weighs a quarter of the connection. */
-		quic_tls_session_free(c->tls);
+		snet_quic_tls_session_free(c->tls);
 		c->tls = NULL;
 		ngtcp2_conn_set_tls_native_handle(c->q, NULL);
 	}
-	quic_tell(c);
+	snet_quic_tell(c);
 }
 
-void quic_conn_input(struct quic_conn *c, const struct snet_path *path, uint8_t ecn,
-		     const uint8_t *p, size_t n)
+void snet_quic_conn_input(struct snet_quic_conn *c, const struct snet_path *path, uint8_t ecn,
+			  const uint8_t *p, size_t n)
 {
 	struct snet_path mine = *path;
 	ngtcp2_path qpath;
@@ -297,9 +307,10 @@ void quic_conn_input(struct quic_conn *c, const struct snet_path *path, uint8_t 
 	if (!c->server)
 		mine.local = c->base.local; /* a dialler has one local address, whatever the
 					       socket says */
-	qpath = quic_path(&mine);
-	c->heard = quic_turn(c);
+	qpath = snet_quic_path(&mine);
+	c->heard = snet_quic_turn(c);
 	c->received += n;
+	c->refused = 0;
 	rc = ngtcp2_conn_read_pkt(c->q, &qpath, &pi, p, n, c->heard);
 	if (c->closing)
 		return;
@@ -307,63 +318,65 @@ void quic_conn_input(struct quic_conn *c, const struct snet_path *path, uint8_t 
 	case 0:
 		break;
 	case NGTCP2_ERR_DRAINING:
-		quic_conn_told(c);
+		snet_quic_conn_told(c);
 		return;
 	case NGTCP2_ERR_RETRY:
 	case NGTCP2_ERR_DROP_CONN:
-		quic_conn_fail(c, SNET_EPROTO, "unusable first packet", true, false);
+		snet_quic_conn_fail(c, SNET_EPROTO, "unusable first packet", true, false);
 		return;
 	case NGTCP2_ERR_CRYPTO:
 		ngtcp2_ccerr_set_tls_alert(&c->ccerr, ngtcp2_conn_get_tls_alert(c->q), NULL, 0);
-		quic_conn_refuse(c);
+		snet_quic_conn_refuse(c);
 		return;
 	default:
 		ngtcp2_ccerr_set_liberr(&c->ccerr, rc, NULL, 0);
-		quic_conn_fail(c, SNET_EPROTO, ngtcp2_strerror(rc), false, false);
+		snet_quic_conn_fail(c, SNET_EPROTO, ngtcp2_strerror(rc), false, false);
 		return;
 	}
-	quic_mark(c);
+	snet_quic_mark(c);
 	/* Handshakes are latency: waiting for the end of the turn would leave the other side
 	 * idle. */
 	if (c->tls && !snet_udp_is_blocked(c->ep->udp))
-		quic_tx(c);
+		snet_quic_tx(c);
 }
 
-void quic_conn_expired(struct snet_timer *t, snet_time now)
+void snet_quic_conn_expired(struct snet_timer *t, snet_time now)
 {
-	struct quic_conn *c = t->user;
+	struct snet_quic_conn *c = t->user;
 	snet_time dead = c->ep->cfg.dead_after;
 	int rc;
 
 	if (c->closing)
 		return;
-	if (c->state == QUIC_OPEN && c->ep->cfg.keep_alive != SNET_NEVER &&
+	if (c->state == SNET_QUIC_OPEN && c->ep->cfg.keep_alive != SNET_NEVER &&
 	    now - c->heard >= dead) {
 		/* If it is we who were asleep, the peer's packets are waiting to be read. */
 		if (now - t->deadline < dead) {
-			quic_conn_fail(c, SNET_ELOST, "nothing was heard from it", true, false);
+			snet_quic_conn_fail(c, SNET_ELOST, "nothing was heard from it", true,
+					    false);
 			return;
 		}
 		c->heard = now - dead + SNET_SEC;
 	}
-	quic_tx_stalled(c, now);
+	snet_quic_tx_stalled(c, now);
 	if (ngtcp2_conn_get_expiry(c->q) <= now) {
-		rc = ngtcp2_conn_handle_expiry(c->q, quic_turn(c));
+		rc = ngtcp2_conn_handle_expiry(c->q, snet_quic_turn(c));
 		if (rc == NGTCP2_ERR_IDLE_CLOSE) {
-			quic_conn_fail(c, c->state == QUIC_OPEN ? SNET_ELOST : SNET_ETIMEOUT,
-				       "idle for too long", true, false);
+			snet_quic_conn_fail(
+				c, c->state == SNET_QUIC_OPEN ? SNET_ELOST : SNET_ETIMEOUT,
+				"idle for too long", true, false);
 			return;
 		}
 		if (rc == NGTCP2_ERR_HANDSHAKE_TIMEOUT) {
-			quic_conn_fail(c, SNET_ETIMEOUT, "the handshake took too long", false,
-				       false);
+			snet_quic_conn_fail(c, SNET_ETIMEOUT, "the handshake took too long",
+					    false, false);
 			return;
 		}
 		if (rc) {
 			ngtcp2_ccerr_set_liberr(&c->ccerr, rc, NULL, 0);
-			quic_conn_fail(c, SNET_EPROTO, ngtcp2_strerror(rc), false, false);
+			snet_quic_conn_fail(c, SNET_EPROTO, ngtcp2_strerror(rc), false, false);
 			return;
 		}
 	}
-	quic_mark(c);
+	snet_quic_mark(c);
 }

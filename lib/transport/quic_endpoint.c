@@ -6,22 +6,36 @@
 #include "base/log.h"
 
 #define SMALLEST_PACKET 21 /* bytes: nothing shorter is QUIC or a reset */
+#define REFUSED_ENOUGH 3
 #define TOMB_PAUSE (50 * SNET_MS)
 #define HALF_OPEN_MOST 4096 /* handshakes of proven addresses at one time */
 
 /* ---- routing */
 
-int quic_route(struct snet_endpoint *e, const ngtcp2_cid *cid, void *entry)
+int snet_quic_route(struct snet_endpoint *e, const ngtcp2_cid *cid, void *entry)
 {
+	e->last = NULL;
 	return snet_map_put(&e->cids, cid->data, cid->datalen, entry);
 }
 
-void quic_unroute(struct snet_endpoint *e, const ngtcp2_cid *cid)
+void snet_quic_unroute(struct snet_endpoint *e, const ngtcp2_cid *cid)
 {
+	e->last = NULL;
 	snet_map_del(&e->cids, cid->data, cid->datalen);
 }
 
-void quic_mark(struct quic_conn *c)
+static struct snet_quic_entry *find(struct snet_endpoint *e, const ngtcp2_version_cid *vc)
+{
+	if (e->last && vc->dcidlen == e->last_cid.datalen &&
+	    !memcmp(vc->dcid, e->last_cid.data, vc->dcidlen))
+		return e->last;
+	e->last = snet_map_get(&e->cids, vc->dcid, vc->dcidlen);
+	if (e->last)
+		ngtcp2_cid_init(&e->last_cid, vc->dcid, vc->dcidlen);
+	return e->last;
+}
+
+void snet_quic_mark(struct snet_quic_conn *c)
 {
 	if (snet_list_is_empty(&c->dirty))
 		snet_list_add(&c->ep->dirty, &c->dirty);
@@ -31,11 +45,11 @@ void quic_mark(struct quic_conn *c)
 
 /* ---- tombs */
 
-static void tomb_free(struct snet_endpoint *e, struct quic_tomb *t)
+static void tomb_free(struct snet_endpoint *e, struct snet_quic_tomb *t)
 {
 	for (unsigned i = 0; i < t->n_cids; i++)
 		if (snet_map_get(&e->cids, t->cids[i].data, t->cids[i].datalen) == &t->entry)
-			quic_unroute(e, &t->cids[i]);
+			snet_quic_unroute(e, &t->cids[i]);
 	snet_list_del(&t->node);
 	e->n_tombs--;
 	free(t);
@@ -47,7 +61,7 @@ static void on_reap(struct snet_timer *timer, snet_time now)
 	snet_time next = SNET_NEVER;
 
 	for (struct snet_list *n = e->tombs.next, *after; n != &e->tombs; n = after) {
-		struct quic_tomb *t = SNET_OF(n, struct quic_tomb, node);
+		struct snet_quic_tomb *t = SNET_OF(n, struct snet_quic_tomb, node);
 
 		after = n->next;
 		if (t->until <= now)
@@ -59,20 +73,20 @@ static void on_reap(struct snet_timer *timer, snet_time now)
 	snet_timer_set(e->loop, &e->reaper, next == SNET_NEVER ? next : next + 100 * SNET_MS);
 }
 
-void quic_tomb_add(struct snet_endpoint *e, struct quic_tomb *t)
+void snet_quic_tomb_add(struct snet_endpoint *e, struct snet_quic_tomb *t)
 {
-	if (e->n_tombs >= QUIC_TOMBS)
-		tomb_free(e, SNET_OF(e->tombs.next, struct quic_tomb, node));
+	if (e->n_tombs >= SNET_QUIC_TOMBS)
+		tomb_free(e, SNET_OF(e->tombs.next, struct snet_quic_tomb, node));
 	snet_list_add(&e->tombs, &t->node);
 	e->n_tombs++;
 	for (unsigned i = 0; i < t->n_cids; i++)
-		if (quic_route(e, &t->cids[i], &t->entry))
+		if (snet_quic_route(e, &t->cids[i], &t->entry))
 			break;
 	if (!e->reaper.slot)
 		snet_timer_set(e->loop, &e->reaper, t->until);
 }
 
-static void tomb_input(struct snet_endpoint *e, struct quic_tomb *t)
+static void tomb_input(struct snet_endpoint *e, struct snet_quic_tomb *t)
 {
 	snet_time now = snet_loop_now(e->loop);
 
@@ -87,21 +101,21 @@ static void tomb_input(struct snet_endpoint *e, struct quic_tomb *t)
 static void on_initial(struct snet_endpoint *e, const struct snet_path *path, uint8_t ecn,
 		       const uint8_t *p, size_t n)
 {
-	struct quic_conn *c;
+	struct snet_quic_conn *c;
 	ngtcp2_pkt_hd hd;
 	ngtcp2_cid odcid;
 
 	if (ngtcp2_accept(&hd, p, n) || e->half_open >= HALF_OPEN_MOST ||
-	    !quic_stateless_initial(e, path, &hd, &odcid))
+	    !snet_quic_stateless_initial(e, path, &hd, &odcid))
 		return;
-	if (!quic_conn_accept(&c, e, path, &hd, odcid.datalen ? &odcid : NULL))
-		quic_conn_input(c, path, ecn, p, n);
+	if (!snet_quic_conn_accept(&c, e, path, &hd, odcid.datalen ? &odcid : NULL))
+		snet_quic_conn_input(c, path, ecn, p, n);
 }
 
 static void on_unknown(struct snet_endpoint *e, const struct snet_path *path, uint8_t ecn,
 		       const ngtcp2_version_cid *vc, const uint8_t *p, size_t n)
 {
-	struct quic_conn *c;
+	struct snet_quic_conn *c;
 
 	if (p[0] & 0x80) {
 		on_initial(e, path, ecn, p, n);
@@ -110,85 +124,89 @@ static void on_unknown(struct snet_endpoint *e, const struct snet_path *path, ui
 	c = snet_map_get(&e->resets, p + n - NGTCP2_STATELESS_RESET_TOKENLEN,
 			 NGTCP2_STATELESS_RESET_TOKENLEN);
 	if (c)
-		quic_conn_reset(c);
+		snet_quic_conn_reset(c);
 	else
-		quic_stateless_reset(e, path, vc, n);
+		snet_quic_stateless_reset(e, path, vc, n);
 }
 
-void quic_endpoint_input(struct snet_endpoint *e, const struct snet_path *path, uint8_t ecn,
-			 const uint8_t *p, size_t n)
+void snet_quic_endpoint_input(struct snet_endpoint *e, const struct snet_path *path,
+			      uint8_t ecn, const uint8_t *p, size_t n)
 {
-	struct quic_entry *entry;
+	struct snet_quic_entry *entry;
 	ngtcp2_version_cid vc;
 	int rc;
 
 	if (n < SMALLEST_PACKET)
 		return;
-	rc = ngtcp2_pkt_decode_version_cid(&vc, p, n, QUIC_CID);
+	rc = ngtcp2_pkt_decode_version_cid(&vc, p, n, SNET_QUIC_CID);
 	if (rc == NGTCP2_ERR_VERSION_NEGOTIATION) {
-		quic_stateless_version(e, path, &vc, n);
+		snet_quic_stateless_version(e, path, &vc, n);
 		return;
 	}
 	if (rc)
 		return;
-	entry = snet_map_get(&e->cids, vc.dcid, vc.dcidlen);
+	entry = find(e, &vc);
 	if (!entry)
 		on_unknown(e, path, ecn, &vc, p, n);
-	else if (entry->kind == QUIC_CONN)
-		quic_conn_input(SNET_OF(entry, struct quic_conn, entry), path, ecn, p, n);
+	else if (entry->kind == SNET_QUIC_CONN)
+		snet_quic_conn_input(SNET_OF(entry, struct snet_quic_conn, entry), path, ecn, p,
+				     n);
 	else
-		tomb_input(e, SNET_OF(entry, struct quic_tomb, entry));
+		tomb_input(e, SNET_OF(entry, struct snet_quic_tomb, entry));
 }
 
 static void on_datagram(const struct snet_path *path, uint8_t ecn, uint8_t *p, size_t n,
 			void *user)
 {
-	quic_endpoint_input(user, path, ecn, p, n);
+	snet_quic_endpoint_input(user, path, ecn, p, n);
 }
 
-/* Nobody is there yet: say so now rather than at the end of the handshake's time. */
+/* Nobody has that port. At once the end of a dial; of a connection only when it is said again
+ * and again and nothing else is heard: the process there is gone. */
 static void on_unreachable(const struct snet_addr *remote, void *user)
 {
 	struct snet_endpoint *e = user;
 
 	for (struct snet_list *n = e->conns.next; n != &e->conns; n = n->next) {
-		struct quic_conn *c = SNET_OF(n, struct quic_conn, node);
+		struct snet_quic_conn *c = SNET_OF(n, struct snet_quic_conn, node);
 
-		if (!c->server && c->state == QUIC_HANDSHAKE &&
-		    snet_addr_eq(&c->base.remote, remote))
-			quic_conn_fail(c, SNET_EUNREACH, "nobody listens there", true, false);
+		if (!snet_addr_eq(&c->base.remote, remote))
+			continue;
+		if (!c->server && c->state == SNET_QUIC_HANDSHAKE)
+			snet_quic_conn_fail(c, SNET_EUNREACH, "nobody listens there", true,
+					    false);
+		else if (c->state == SNET_QUIC_OPEN && ++c->refused >= REFUSED_ENOUGH)
+			snet_quic_conn_fail(c, SNET_ELOST, "its port is closed", true, false);
 	}
 }
 
-/* ---- out */
-
 /* The timer is left early rather than moved: most packets only push the deadline back. */
-void quic_arm(struct quic_conn *c)
+void snet_quic_arm(struct snet_quic_conn *c)
 {
 	snet_time at = ngtcp2_conn_get_expiry(c->q);
 
-	if (c->state == QUIC_OPEN && c->ep->cfg.keep_alive != SNET_NEVER &&
+	if (c->state == SNET_QUIC_OPEN && c->ep->cfg.keep_alive != SNET_NEVER &&
 	    at > c->heard + c->ep->cfg.dead_after)
 		at = c->heard + c->ep->cfg.dead_after;
 	if (c->timer.slot && c->timer.deadline <= at)
 		return;
 	if (snet_timer_set(c->ep->loop, &c->timer, at))
-		quic_conn_fail(c, SNET_ENOMEM, "out of memory", true, false);
+		snet_quic_conn_fail(c, SNET_ENOMEM, "out of memory", true, false);
 }
 
-static void flush_one(struct quic_conn *c)
+static void flush_one(struct snet_quic_conn *c)
 {
 	if (!c->closing) {
-		quic_conn_settle(c);
+		snet_quic_conn_settle(c);
 		if (!c->closing)
-			quic_tx(c);
+			snet_quic_tx(c);
 		if (!c->closing)
-			quic_tell(c);
+			snet_quic_tell(c);
 	}
 	if (c->closing)
-		quic_conn_bury(c);
+		snet_quic_conn_bury(c);
 	else
-		quic_arm(c);
+		snet_quic_arm(c);
 }
 
 static void on_flush(struct snet_task *task)
@@ -202,7 +220,7 @@ static void on_flush(struct snet_task *task)
 	now.next->prev = now.prev->next = &now;
 	snet_list_init(&e->dirty);
 	while (!snet_list_is_empty(&now)) {
-		struct quic_conn *c = SNET_OF(now.next, struct quic_conn, dirty);
+		struct snet_quic_conn *c = SNET_OF(now.next, struct snet_quic_conn, dirty);
 
 		snet_list_del(&c->dirty);
 		flush_one(c);
@@ -244,17 +262,20 @@ static void quic_unbind(struct snet_endpoint *e)
 		return;
 	e->unbinding = true;
 	while (!snet_list_is_empty(&e->conns)) {
-		struct quic_conn *c = SNET_OF(e->conns.next, struct quic_conn, node);
+		struct snet_quic_conn *c = SNET_OF(e->conns.next, struct snet_quic_conn, node);
 
-		quic_conn_close(c, SNET_OK, "closed");
-		quic_conn_bury(c);
+		if (!c->closing) {
+			snet_quic_conn_close(c, SNET_OK, "closed");
+			c->close_code = SNET_ECLOSED; /* for the owner; the peer hears 0 */
+		}
+		snet_quic_conn_bury(c);
 	}
 	while (!snet_list_is_empty(&e->tombs))
-		tomb_free(e, SNET_OF(e->tombs.next, struct quic_tomb, node));
+		tomb_free(e, SNET_OF(e->tombs.next, struct snet_quic_tomb, node));
 	snet_timer_stop(e->loop, &e->reaper);
 	snet_task_cancel(&e->flush);
 	snet_udp_close(e->udp);
-	quic_tls_free(e->tls);
+	snet_quic_tls_free(e->tls);
 	snet_map_fini(&e->cids);
 	snet_map_fini(&e->resets);
 	snet_wipe(e->secret, sizeof(e->secret));
@@ -264,15 +285,15 @@ static void quic_unbind(struct snet_endpoint *e)
 static int prepare(struct snet_endpoint *e, struct snet_error *err)
 {
 	uint8_t seed[16];
-	int rc = quic_tls_new(&e->tls, &e->cfg, err);
+	int rc = snet_quic_tls_new(&e->tls, &e->cfg, err);
 
 	if (rc)
 		return rc;
-	quic_tls_rand(seed, sizeof(seed));
+	snet_quic_tls_rand(seed, sizeof(seed));
 	snet_map_init(&e->cids, seed);
 	snet_map_init(&e->resets, seed);
-	return quic_tls_secret(e->tls, e->secret) ? snet_fail(err, SNET_EKEY, "identity")
-						  : SNET_OK;
+	return snet_quic_tls_secret(e->tls, e->secret) ? snet_fail(err, SNET_EKEY, "identity")
+						       : SNET_OK;
 }
 
 /* Before 1.22.1 the tracer writes the peer's parameters into a buffer that they can overflow.
@@ -331,8 +352,8 @@ static int quic_dial(struct snet_conn **out, struct snet_endpoint *e,
 		     const struct snet_addr *to, const uint8_t *key,
 		     const struct snet_conn_events *ev, void *user, struct snet_error *err)
 {
-	struct quic_conn *c;
-	int rc = quic_conn_dial(&c, e, to, key, err);
+	struct snet_quic_conn *c;
+	int rc = snet_quic_conn_dial(&c, e, to, key, err);
 
 	if (rc)
 		return rc;
@@ -344,17 +365,17 @@ static int quic_dial(struct snet_conn **out, struct snet_endpoint *e,
 
 static size_t quic_queued(const struct snet_conn *c)
 {
-	return SNET_OF(c, const struct quic_conn, base)->queued;
+	return SNET_OF(c, const struct snet_quic_conn, base)->queued;
 }
 
 static void quic_close(struct snet_conn *c, int code, const char *why)
 {
-	quic_conn_close(SNET_OF(c, struct quic_conn, base), code, why);
+	snet_quic_conn_close(SNET_OF(c, struct snet_quic_conn, base), code, why);
 }
 
 static void quic_stats(const struct snet_conn *base, struct snet_conn_stats *out)
 {
-	struct quic_conn *c = SNET_OF(base, struct quic_conn, base);
+	struct snet_quic_conn *c = SNET_OF(base, struct snet_quic_conn, base);
 	ngtcp2_conn_info i;
 
 	*out = (struct snet_conn_stats){ 0 };
@@ -381,11 +402,11 @@ const struct snet_transport snet_transport_quic = {
 	.address = quic_address,
 	.unbind = quic_unbind,
 	.dial = quic_dial,
-	.send = quic_send,
-	.can_send = quic_can_send,
+	.send = snet_quic_send,
+	.can_send = snet_quic_can_send,
 	.queued = quic_queued,
-	.finish = quic_finish,
-	.consumed = quic_consumed,
+	.finish = snet_quic_finish,
+	.consumed = snet_quic_consumed,
 	.close = quic_close,
 	.stats = quic_stats,
 };

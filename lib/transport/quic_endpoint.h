@@ -1,5 +1,5 @@
 /* A QUIC endpoint: one UDP socket, the table that says whose a datagram is, and what
- * quic_endpoint and quic_stateless do for the connections. */
+ * snet_quic_endpoint and snet_quic_stateless do for the connections. */
 #ifndef SNET_TRANSPORT_QUIC_ENDPOINT_H
 #define SNET_TRANSPORT_QUIC_ENDPOINT_H
 
@@ -11,25 +11,27 @@
 #include "io/udp.h"
 #include "transport/transport.h"
 
-struct quic_conn;
-struct quic_tls;
+struct snet_quic_conn;
+struct snet_quic_tls;
 
-#define QUIC_CID 8 /* bytes of every connection id we hand out: short headers do not say */
-#define QUIC_MIN_PAYLOAD 1200   /* RFC 9000 §14 */
-#define QUIC_PLAIN_PAYLOAD 1452 /* what an ordinary path carries */
-#define QUIC_STREAM_MESSAGES 0  /* number of the bidirectional stream */
-#define QUIC_TOMBS 4096         /* closed connections that still answer */
+#define SNET_QUIC_CID                                                           \
+	8 /* bytes of every connection id we hand out: short headers do not say \
+	   */
+#define SNET_QUIC_MIN_PAYLOAD 1200   /* RFC 9000 §14 */
+#define SNET_QUIC_PLAIN_PAYLOAD 1452 /* what an ordinary path carries */
+#define SNET_QUIC_STREAM_MESSAGES 0  /* number of the bidirectional stream */
+#define SNET_QUIC_TOMBS 4096         /* closed connections that still answer */
 
-enum quic_entry_kind { QUIC_CONN, QUIC_TOMB };
+enum snet_quic_entry_kind { SNET_QUIC_CONN, SNET_QUIC_TOMB };
 
 /* What the routing table holds. */
-struct quic_entry {
-	enum quic_entry_kind kind;
+struct snet_quic_entry {
+	enum snet_quic_entry_kind kind;
 };
 
 /* A closed connection: its ids, and the packet that says so again. RFC 9000 §10.2. */
-struct quic_tomb {
-	struct quic_entry entry;
+struct snet_quic_tomb {
+	struct snet_quic_entry entry;
 	struct snet_list node;
 	struct snet_path path;
 	snet_time until, again;
@@ -45,10 +47,13 @@ struct snet_endpoint {
 	struct snet_transport_config cfg;
 	const struct snet_endpoint_events *ev;
 	void *user;
-	struct quic_tls *tls;
+	struct snet_quic_tls *tls;
 	struct snet_addr bound;
-	struct snet_map cids,
-		resets; /* connection id -> quic_entry; reset token of a peer -> quic_conn */
+	ngtcp2_cid last_cid; /* of the last datagram, and whose it was: most trains are of one
+				connection */
+	struct snet_quic_entry *last;
+	struct snet_map cids, resets; /* connection id -> snet_quic_entry; reset token of a peer
+					 -> snet_quic_conn */
 	struct snet_list conns, dirty, tombs;
 	size_t n_conns, n_tombs, half_open;
 	struct snet_task flush;
@@ -61,27 +66,27 @@ struct snet_endpoint {
 
 /* ---- quic_endpoint.c */
 /* One datagram from anyone. */
-void quic_endpoint_input(struct snet_endpoint *e, const struct snet_path *path, uint8_t ecn,
-			 const uint8_t *p, size_t n);
-int quic_route(struct snet_endpoint *e, const ngtcp2_cid *cid, void *entry);
-void quic_unroute(struct snet_endpoint *e, const ngtcp2_cid *cid);
-void quic_mark(struct quic_conn *c); /* dirty: flush before the loop sleeps */
-void quic_tomb_add(struct snet_endpoint *e, struct quic_tomb *t);
-void quic_arm(struct quic_conn *c);
+void snet_quic_endpoint_input(struct snet_endpoint *e, const struct snet_path *path,
+			      uint8_t ecn, const uint8_t *p, size_t n);
+int snet_quic_route(struct snet_endpoint *e, const ngtcp2_cid *cid, void *entry);
+void snet_quic_unroute(struct snet_endpoint *e, const ngtcp2_cid *cid);
+void snet_quic_mark(struct snet_quic_conn *c); /* dirty: flush before the loop sleeps */
+void snet_quic_tomb_add(struct snet_endpoint *e, struct snet_quic_tomb *t);
+void snet_quic_arm(struct snet_quic_conn *c);
 
 /* ---- quic_stateless.c */
-void quic_stateless_version(struct snet_endpoint *e, const struct snet_path *path,
-			    const ngtcp2_version_cid *vc, size_t n);
+void snet_quic_stateless_version(struct snet_endpoint *e, const struct snet_path *path,
+				 const ngtcp2_version_cid *vc, size_t n);
 /* An Initial that no connection knows: 1 = go on (odcid filled; hd->tokenlen cleared if
  * useless), 0 = answered or dropped. */
-int quic_stateless_initial(struct snet_endpoint *e, const struct snet_path *path,
-			   ngtcp2_pkt_hd *hd, ngtcp2_cid *odcid);
-void quic_stateless_retry(struct snet_endpoint *e, const struct snet_path *path,
-			  const ngtcp2_pkt_hd *hd);
-void quic_stateless_reset(struct snet_endpoint *e, const struct snet_path *path,
-			  const ngtcp2_version_cid *vc, size_t n);
+int snet_quic_stateless_initial(struct snet_endpoint *e, const struct snet_path *path,
+				ngtcp2_pkt_hd *hd, ngtcp2_cid *odcid);
+void snet_quic_stateless_retry(struct snet_endpoint *e, const struct snet_path *path,
+			       const ngtcp2_pkt_hd *hd);
+void snet_quic_stateless_reset(struct snet_endpoint *e, const struct snet_path *path,
+			       const ngtcp2_version_cid *vc, size_t n);
 
-static inline ngtcp2_path quic_path(const struct snet_path *p)
+static inline ngtcp2_path snet_quic_path(const struct snet_path *p)
 {
 	return (ngtcp2_path){
 		{ (ngtcp2_sockaddr *)&p->local.sa, snet_addr_len(&p->local) },

@@ -9,16 +9,16 @@
 #define RESETS_PER_SECOND 100
 #define SMALLEST_RESET 21 /* bytes, RFC 9000 §10.3 */
 
-void quic_stateless_version(struct snet_endpoint *e, const struct snet_path *path,
-			    const ngtcp2_version_cid *vc, size_t n)
+void snet_quic_stateless_version(struct snet_endpoint *e, const struct snet_path *path,
+				 const ngtcp2_version_cid *vc, size_t n)
 {
 	static const uint32_t versions[] = { NGTCP2_PROTO_VER_V1 };
 	uint8_t out[256], unused;
 	ngtcp2_ssize k;
 
-	if (n < QUIC_MIN_PAYLOAD)
+	if (n < SNET_QUIC_MIN_PAYLOAD)
 		return;
-	quic_tls_rand(&unused, 1);
+	snet_quic_tls_rand(&unused, 1);
 	k = ngtcp2_pkt_write_version_negotiation(out, sizeof(out), unused, vc->scid,
 						 vc->scidlen, vc->dcid, vc->dcidlen, versions,
 						 1);
@@ -37,14 +37,14 @@ static void refuse(struct snet_endpoint *e, const struct snet_path *path,
 		snet_udp_answer(e->udp, path, out, (size_t)k);
 }
 
-void quic_stateless_retry(struct snet_endpoint *e, const struct snet_path *path,
-			  const ngtcp2_pkt_hd *hd)
+void snet_quic_stateless_retry(struct snet_endpoint *e, const struct snet_path *path,
+			       const ngtcp2_pkt_hd *hd)
 {
 	uint8_t token[NGTCP2_CRYPTO_MAX_RETRY_TOKENLEN2], out[256];
 	ngtcp2_ssize n, k;
-	ngtcp2_cid scid = { .datalen = QUIC_CID };
+	ngtcp2_cid scid = { .datalen = SNET_QUIC_CID };
 
-	quic_tls_rand(scid.data, scid.datalen);
+	snet_quic_tls_rand(scid.data, scid.datalen);
 	n = ngtcp2_crypto_generate_retry_token2(
 		token, e->secret, sizeof(e->secret), hd->version, &path->remote.sa,
 		snet_addr_len(&path->remote), &scid, &hd->dcid, snet_now());
@@ -77,8 +77,8 @@ static int check_token(struct snet_endpoint *e, const struct snet_path *path, ng
 	return -1;
 }
 
-int quic_stateless_initial(struct snet_endpoint *e, const struct snet_path *path,
-			   ngtcp2_pkt_hd *hd, ngtcp2_cid *odcid)
+int snet_quic_stateless_initial(struct snet_endpoint *e, const struct snet_path *path,
+				ngtcp2_pkt_hd *hd, ngtcp2_cid *odcid)
 {
 	int rc;
 
@@ -89,7 +89,7 @@ int quic_stateless_initial(struct snet_endpoint *e, const struct snet_path *path
 	if (rc < 0)
 		return 0;
 	if (rc == 0 && e->half_open >= e->cfg.retry_above) {
-		quic_stateless_retry(e, path, hd);
+		snet_quic_stateless_retry(e, path, hd);
 		return 0;
 	}
 	if (e->n_conns >= e->cfg.max_conns) {
@@ -100,8 +100,8 @@ int quic_stateless_initial(struct snet_endpoint *e, const struct snet_path *path
 }
 
 /* A datagram for a connection of which nothing is known: this process has restarted, say. */
-void quic_stateless_reset(struct snet_endpoint *e, const struct snet_path *path,
-			  const ngtcp2_version_cid *vc, size_t n)
+void snet_quic_stateless_reset(struct snet_endpoint *e, const struct snet_path *path,
+			       const ngtcp2_version_cid *vc, size_t n)
 {
 	uint8_t token[NGTCP2_STATELESS_RESET_TOKENLEN], random[32], out[64];
 	snet_time now = snet_loop_now(e->loop);
@@ -115,7 +115,8 @@ void quic_stateless_reset(struct snet_endpoint *e, const struct snet_path *path,
 	}
 	/* Shorter than what it answers, or two endpoints could reset each other for ever. A
 	 * keep-alive is 31 bytes. */
-	if (vc->dcidlen != QUIC_CID || n <= SMALLEST_RESET + QUIC_CID - 1 || !e->reset_credit)
+	if (vc->dcidlen != SNET_QUIC_CID || n <= SMALLEST_RESET + SNET_QUIC_CID - 1 ||
+	    !e->reset_credit)
 		return;
 	e->reset_credit--;
 	ngtcp2_cid_init(&cid, vc->dcid, vc->dcidlen);
@@ -123,7 +124,7 @@ void quic_stateless_reset(struct snet_endpoint *e, const struct snet_path *path,
 							 &cid))
 		return;
 	len = n - 1 < 43 ? n - 1 : 43;
-	quic_tls_rand(random, sizeof(random));
+	snet_quic_tls_rand(random, sizeof(random));
 	k = ngtcp2_pkt_write_stateless_reset(out, len, token, random,
 					     len - NGTCP2_STATELESS_RESET_TOKENLEN);
 	if (k > 0)

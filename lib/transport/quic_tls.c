@@ -23,7 +23,7 @@
 #define ALERT_BAD_CERTIFICATE 42
 #define ALERT_NO_ALPN 120
 
-struct quic_tls {
+struct snet_quic_tls {
 	gnutls_certificate_credentials_t cred;
 	gnutls_priority_t priority;
 	const struct snet_transport_config *cfg;
@@ -32,7 +32,7 @@ struct quic_tls {
 /* ---- who the peer is */
 
 /* Kept until the connection is closed with it. */
-static int refuse(struct quic_tls_peer *p, const struct snet_error *err)
+static int refuse(struct snet_quic_tls_peer *p, const struct snet_error *err)
 {
 	p->code = err->code;
 	free(p->why);
@@ -40,7 +40,8 @@ static int refuse(struct quic_tls_peer *p, const struct snet_error *err)
 	return err->code;
 }
 
-static int check(const struct quic_tls *t, gnutls_session_t s, struct quic_tls_peer *p)
+static int check(const struct snet_quic_tls *t, gnutls_session_t s,
+		 struct snet_quic_tls_peer *p)
 {
 	struct snet_error err = { 0 };
 	struct snet_buf spki = SNET_BUF(SNET_SPKI_MAX);
@@ -64,8 +65,9 @@ static int on_verify(gnutls_session_t s)
 {
 	void *ref = gnutls_session_get_ptr(s);
 
-	return check(quic_tls_of(ref), s, quic_tls_peer_of(ref)) ? GNUTLS_E_CERTIFICATE_ERROR
-								 : 0;
+	return check(snet_quic_tls_of(ref), s, snet_quic_tls_peer_of(ref))
+		       ? GNUTLS_E_CERTIFICATE_ERROR
+		       : 0;
 }
 
 static bool is(const gnutls_datum_t *d, const char *name)
@@ -73,7 +75,7 @@ static bool is(const gnutls_datum_t *d, const char *name)
 	return d->size == strlen(name) && !memcmp(d->data, name, d->size);
 }
 
-static int take_alpn(gnutls_session_t s, struct quic_tls_peer *p)
+static int take_alpn(gnutls_session_t s, struct snet_quic_tls_peer *p)
 {
 	struct snet_error err;
 	gnutls_datum_t name;
@@ -92,8 +94,8 @@ static int take_alpn(gnutls_session_t s, struct quic_tls_peer *p)
 	return refuse(p, &err);
 }
 
-int quic_tls_finish(const struct quic_tls *t, void *session, struct quic_tls_peer *p,
-		    uint8_t *alert)
+int snet_quic_tls_finish(const struct snet_quic_tls *t, void *session,
+			 struct snet_quic_tls_peer *p, uint8_t *alert)
 {
 	gnutls_session_t s = session;
 	int rc = take_alpn(s, p);
@@ -109,7 +111,7 @@ int quic_tls_finish(const struct quic_tls *t, void *session, struct quic_tls_pee
 
 /* ---- sessions */
 
-static int set_alpn(gnutls_session_t s, const struct quic_tls *t, bool server)
+static int set_alpn(gnutls_session_t s, const struct snet_quic_tls *t, bool server)
 {
 	gnutls_datum_t names[3];
 	unsigned n = 0;
@@ -127,7 +129,8 @@ static int set_alpn(gnutls_session_t s, const struct quic_tls *t, bool server)
 					 GNUTLS_ALPN_MANDATORY | GNUTLS_ALPN_SERVER_PRECEDENCE);
 }
 
-int quic_tls_session(void **out, const struct quic_tls *t, bool server, void *conn_ref)
+int snet_quic_tls_session(void **out, const struct snet_quic_tls *t, bool server,
+			  void *conn_ref)
 {
 	unsigned flags = GNUTLS_NO_END_OF_EARLY_DATA | GNUTLS_NONBLOCK | GNUTLS_NO_SIGNAL |
 			 GNUTLS_NO_TICKETS |
@@ -157,7 +160,7 @@ int quic_tls_session(void **out, const struct quic_tls *t, bool server, void *co
 	return SNET_OK;
 }
 
-void quic_tls_session_free(void *session)
+void snet_quic_tls_session_free(void *session)
 {
 	if (session)
 		gnutls_deinit(session);
@@ -165,10 +168,10 @@ void quic_tls_session_free(void *session)
 
 /* ---- of an endpoint */
 
-int quic_tls_new(struct quic_tls **out, const struct snet_transport_config *cfg,
-		 struct snet_error *err)
+int snet_quic_tls_new(struct snet_quic_tls **out, const struct snet_transport_config *cfg,
+		      struct snet_error *err)
 {
-	struct quic_tls *t = calloc(1, sizeof(*t));
+	struct snet_quic_tls *t = calloc(1, sizeof(*t));
 	int rc = SNET_OK;
 
 	if (!t)
@@ -180,7 +183,7 @@ int quic_tls_new(struct quic_tls **out, const struct snet_transport_config *cfg,
 	else
 		rc = snet_identity_present(cfg->identity, t->cred, err);
 	if (rc) {
-		quic_tls_free(t);
+		snet_quic_tls_free(t);
 		return rc;
 	}
 	gnutls_certificate_set_verify_function(t->cred, on_verify);
@@ -188,7 +191,7 @@ int quic_tls_new(struct quic_tls **out, const struct snet_transport_config *cfg,
 	return SNET_OK;
 }
 
-void quic_tls_free(struct quic_tls *t)
+void snet_quic_tls_free(struct snet_quic_tls *t)
 {
 	if (!t)
 		return;
@@ -199,7 +202,7 @@ void quic_tls_free(struct quic_tls *t)
 	free(t);
 }
 
-int quic_tls_secret(const struct quic_tls *t, uint8_t out[static 32])
+int snet_quic_tls_secret(const struct snet_quic_tls *t, uint8_t out[static 32])
 {
 	static const char label[] = "snet/1 stateless reset";
 	gnutls_datum_t certs, key;
@@ -211,7 +214,7 @@ int quic_tls_secret(const struct quic_tls *t, uint8_t out[static 32])
 	return SNET_OK;
 }
 
-void quic_tls_rand(uint8_t *p, size_t n)
+void snet_quic_tls_rand(uint8_t *p, size_t n)
 {
 	if (gnutls_rnd(GNUTLS_RND_NONCE, p, n))
 		abort();

@@ -31,26 +31,26 @@ static bool same_path(const struct snet_path *a, const ngtcp2_path *b)
 }
 
 /* The path carries less than it did: ngtcp2 would try the old size for ever */
-static void shrink(struct quic_conn *c)
+static void shrink(struct snet_quic_conn *c)
 {
-	if (c->mtu_cap == QUIC_MIN_PAYLOAD)
+	if (c->mtu_cap == SNET_QUIC_MIN_PAYLOAD)
 		return;
-	c->mtu_cap = QUIC_MIN_PAYLOAD;
+	c->mtu_cap = SNET_QUIC_MIN_PAYLOAD;
 	snet_log(SNET_LOG_INFO, "quic",
 		 "the path carries less than it did: back to packets of %u bytes", c->mtu_cap);
 }
 
 /* A router on the way that drops what has become too large, and says nothing: what was sent is
  * not acknowledged for longer than loss explains (RFC 8899 §4.3). */
-void quic_tx_stalled(struct quic_conn *c, snet_time now)
+void snet_quic_tx_stalled(struct snet_quic_conn *c, snet_time now)
 {
 	if (c->queued > c->unsent && now - c->acked > STALL_PTOS * ngtcp2_conn_get_pto(c->q) &&
-	    ngtcp2_conn_get_path_max_tx_udp_payload_size(c->q) > QUIC_MIN_PAYLOAD)
+	    ngtcp2_conn_get_path_max_tx_udp_payload_size(c->q) > SNET_QUIC_MIN_PAYLOAD)
 		shrink(c);
 }
 
 /* false: the socket is full, the train is parked in the scratch. */
-static bool send_train(struct quic_conn *c, struct train *t, bool probe)
+static bool send_train(struct snet_quic_conn *c, struct train *t, bool probe)
 {
 	int rc;
 
@@ -70,7 +70,7 @@ struct limits {
 	size_t max, path; /* of a packet: with probes, without */
 };
 
-static struct limits limits(const struct quic_conn *c)
+static struct limits limits(const struct snet_quic_conn *c)
 {
 	struct limits l = { ngtcp2_conn_get_max_tx_udp_payload_size(c->q),
 			    ngtcp2_conn_get_path_max_tx_udp_payload_size(c->q) };
@@ -78,8 +78,8 @@ static struct limits limits(const struct quic_conn *c)
 	/* Probing is ngtcp2's as soon as a packet might be that long. A connection that sends
 	 * little has nothing to gain from jumbo packets, and the buffer for one costs its peer
 	 * 64 KiB. */
-	if (!c->bulk && l.max > QUIC_PLAIN_PAYLOAD && l.path <= QUIC_PLAIN_PAYLOAD)
-		l.max = QUIC_PLAIN_PAYLOAD;
+	if (!c->bulk && l.max > SNET_QUIC_PLAIN_PAYLOAD && l.path <= SNET_QUIC_PLAIN_PAYLOAD)
+		l.max = SNET_QUIC_PLAIN_PAYLOAD;
 	if (c->mtu_cap && l.max > c->mtu_cap)
 		l.max = c->mtu_cap;
 	if (l.path > l.max)
@@ -90,10 +90,11 @@ static struct limits limits(const struct quic_conn *c)
 enum step { STEP_PACKET, STEP_NOTHING, STEP_AGAIN, STEP_FAILED };
 
 /* Writes one packet at p: data of the stream whose turn it is, or whatever else is due. */
-static enum step write_packet(struct quic_conn *c, ngtcp2_path_storage *ps, ngtcp2_pkt_info *pi,
-			      uint8_t *p, size_t room, snet_time now, ngtcp2_ssize *nw)
+static enum step write_packet(struct snet_quic_conn *c, ngtcp2_path_storage *ps,
+			      ngtcp2_pkt_info *pi, uint8_t *p, size_t room, snet_time now,
+			      ngtcp2_ssize *nw)
 {
-	struct quic_stream *s = quic_stream_ready(c);
+	struct snet_quic_stream *s = snet_quic_stream_ready(c);
 	struct iovec iov[IOVECS];
 	uint32_t flags = NGTCP2_WRITE_STREAM_FLAG_NONE;
 	ngtcp2_ssize taken = -1;
@@ -102,8 +103,8 @@ static enum step write_packet(struct quic_conn *c, ngtcp2_path_storage *ps, ngtc
 	if (s) {
 		uint64_t unsent = s->tx.end - s->tx.sent;
 
-		n = quic_txq_unsent(&s->tx, iov, IOVECS, room);
-		if (unsent <= room && quic_stream_may_end(c, s))
+		n = snet_txq_unsent(&s->tx, iov, IOVECS, room);
+		if (unsent <= room && snet_quic_stream_may_end(c, s))
 			flags |= NGTCP2_WRITE_STREAM_FLAG_FIN;
 		if (unsent < room)
 			flags |= NGTCP2_WRITE_STREAM_FLAG_MORE;
@@ -112,9 +113,10 @@ static enum step write_packet(struct quic_conn *c, ngtcp2_path_storage *ps, ngtc
 					s ? s->id : -1, (const ngtcp2_vec *)(void *)iov, n,
 					now);
 	if (s && taken >= 0) {
+		s->announce = false;
 		if (c->queued == c->unsent)
 			c->acked = now;
-		quic_txq_sent(&s->tx, (size_t)taken);
+		snet_txq_sent(&s->tx, (size_t)taken);
 		c->unsent -= (size_t)taken;
 		if (flags & NGTCP2_WRITE_STREAM_FLAG_FIN && s->tx.sent == s->tx.end)
 			s->fin_sent = true;
@@ -135,14 +137,14 @@ static enum step write_packet(struct quic_conn *c, ngtcp2_path_storage *ps, ngtc
 	if (*nw > 0)
 		return STEP_PACKET;
 	ngtcp2_ccerr_set_liberr(&c->ccerr, (int)*nw, NULL, 0);
-	quic_conn_fail(c, SNET_EPROTO, ngtcp2_strerror((int)*nw), false, false);
+	snet_quic_conn_fail(c, SNET_EPROTO, ngtcp2_strerror((int)*nw), false, false);
 	return STEP_FAILED;
 }
 
 /* Adds the packet of n bytes that lies at the end of the train, or sends the train first when
  * it cannot be part of it: another path or mark, or larger than the others - a probe goes
  * alone. Returns whether more may follow. */
-static bool couple(struct quic_conn *c, struct train *t, size_t n, const ngtcp2_path *path,
+static bool couple(struct snet_quic_conn *c, struct train *t, size_t n, const ngtcp2_path *path,
 		   uint8_t ecn, const struct limits *l, bool *go_on)
 {
 	uint8_t *scratch = snet_udp_scratch(c->ep->udp);
@@ -169,7 +171,7 @@ static bool couple(struct quic_conn *c, struct train *t, size_t n, const ngtcp2_
 }
 
 /* One train. *go_on = false when there is no more to send, or no more room. */
-static bool burst(struct quic_conn *c, size_t quantum, snet_time now, bool *go_on)
+static bool burst(struct snet_quic_conn *c, size_t quantum, snet_time now, bool *go_on)
 {
 	uint8_t *scratch = snet_udp_scratch(c->ep->udp);
 	struct limits l = limits(c);
@@ -206,11 +208,12 @@ static bool burst(struct quic_conn *c, size_t quantum, snet_time now, bool *go_o
 	return true;
 }
 
-void quic_tx(struct quic_conn *c)
+void snet_quic_tx(struct snet_quic_conn *c)
 {
-	snet_time now = quic_clock(c);
+	snet_time now = snet_quic_clock(c);
 	bool go_on = true;
 
+	snet_quic_stream_credit(c);
 	if (c->unsent > BULK_BYTES)
 		c->bulk = true;
 	for (int i = 0; i < BURSTS && go_on && !snet_udp_is_blocked(c->ep->udp); i++)
@@ -218,5 +221,5 @@ void quic_tx(struct quic_conn *c)
 			return;
 	ngtcp2_conn_update_pkt_tx_time(c->q, now);
 	if (go_on || snet_udp_is_blocked(c->ep->udp))
-		quic_mark(c);
+		snet_quic_mark(c);
 }

@@ -22,7 +22,6 @@ struct snet_transport;
 struct snet_trust;
 
 #define SNET_STREAMS 16 /* per direction and connection: 0 is always there */
-
 enum snet_role {
 	SNET_ROLE_SERVER,
 	SNET_ROLE_CLIENT
@@ -40,7 +39,7 @@ struct snet_transport_config {
 	snet_time idle_timeout;               /* [300 s] */
 	snet_time keep_alive;                 /* [5 s]; SNET_NEVER: off */
 	snet_time dead_after;                 /* silence after which a peer is lost [15 s] */
-	uint64_t window; /* ceiling of unread bytes per connection [16 MiB] */
+	uint64_t window; /* ceiling of unread bytes per connection [8 MiB] */
 	uint64_t queue;  /* send accepts while less than this is unacknowledged [16 MiB] */
 	uint32_t mtu;    /* UDP payload, 0: path MTU discovery up to the interface's */
 	enum snet_cc cc;
@@ -48,7 +47,6 @@ struct snet_transport_config {
 	unsigned retry_above; /* half-open connections that turn address validation on [64] */
 	unsigned max_conns;   /* of strangers [16384] */
 	const char *qlog_dir; /* NULL: off */
-	const char *keylog_file; /* NULL: off; SSLKEYLOGFILE format */
 };
 
 /* What a connection tells its owner. A callback may close c; nobody frees it: it goes away

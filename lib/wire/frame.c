@@ -50,7 +50,8 @@ static int head(struct snet_frame *f, const uint8_t **p, size_t *n)
 	return f->want > f->max ? SNET_ETOOBIG : 1;
 }
 
-/* Room for the rest, but never much more than has already come: a lying header costs the liar.
+/* Room for the rest, but never much more than has already come: a lying header
+ * costs the liar.
  */
 static int reserve(struct snet_frame *f, size_t n)
 {
@@ -104,6 +105,10 @@ int snet_frame_part(struct snet_frame *f, const uint8_t **p, size_t *n, const ui
 {
 	int rc;
 
+	if (f->body.n && snet_frame_is_between(f)) { /* handed out by a last snet_frame_next */
+		f->have = 0;
+		f->body.n = 0;
+	}
 	if ((rc = head(f, p, n)) <= 0)
 		return rc;
 	*len = f->want - f->passed;

@@ -16,8 +16,9 @@
 /* --exec: a program per peer, in the manner of UCSPI: what the peer sends is its stdin, what it
  * prints goes to the peer, and the environment says who the peer is. */
 
-#define END_TIME (5 * SNET_SEC) /* for a program whose peer is gone, before it is told to end \
-				 */
+#define END_TIME                                                                     \
+	(5 * SNET_SEC) /* for a program whose peer is gone, before it is told to end \
+			*/
 
 extern char **environ;
 
@@ -288,12 +289,12 @@ void child_peer_gone(struct child *c)
 	maybe_over(c);
 }
 
-void child_stop_all(struct hub *h)
+void child_stop_all(struct hub *h, int signo)
 {
 	for (struct snet_list *n = h->children.next; n != &h->children; n = n->next) {
 		struct child *c = SNET_OF(n, struct child, node);
 
 		if (!c->ended)
-			kill(-c->pid, SIGTERM);
+			kill(-c->pid, signo);
 	}
 }

@@ -45,7 +45,6 @@ const struct opt identity_opts[] = {
 	{ 'a', "allow",    "KEYID|FILE", OPT_LIST, &cli.allow, "accept this key, or those in the file; may be repeated" },
 	{ 0,   "ca",       "FILE",  OPT_STR,  &cli.ca,     "accept certificates that end at these authorities" },
 	{ 0,   "insecure", NULL,    OPT_FLAG, &cli.insecure, "accept any key: for tests only" },
-	{ 0,   "role",     "ROLE",  OPT_ENUM, &cli.role,   "what to be when dialling", .choices = role_names },
 	{ 0 },
 };
 
@@ -55,8 +54,13 @@ const struct opt format_opts[] = {
 	{ 0 },
 };
 
-const struct opt time_opts[] = {
+const struct opt dial_opts[] = {
 	{ 'w', "wait",         "DURATION", OPT_DURATION, &cli.wait,         "how long to dial a peer that is not there yet" },
+	{ 0,   "role", "ROLE",  OPT_ENUM, &cli.role,   "what to be when dialling", .choices = role_names },
+	{ 0 },
+};
+
+const struct opt time_opts[] = {
 	{ 't', "timeout",      "DURATION", OPT_DURATION, &cli.timeout,      "how long one operation may take: a handshake, a reply, draining at the end" },
 	{ 0,   "idle-timeout", "DURATION", OPT_DURATION, &cli.idle_timeout, "end a connection that carries no message for so long" },
 	{ 0,   "keep-alive",   "DURATION", OPT_DURATION, &cli.keep_alive,   "how often to show a silent peer that we live" },

@@ -53,9 +53,10 @@ extern struct cli {
 	uint64_t ready_fd; /* OPT_NONE: not given */
 } cli;
 
-extern const struct opt identity_opts[]; /* -k -r -i -a --ca --insecure --role */
+extern const struct opt identity_opts[]; /* -k -r -i -a --ca --insecure */
+extern const struct opt dial_opts[];     /* -w --role */
 extern const struct opt format_opts[];   /* -f --payload */
-extern const struct opt time_opts[];     /* -w -t --idle-timeout --keep-alive */
+extern const struct opt time_opts[];     /* -t --idle-timeout --keep-alive */
 extern const struct opt limit_opts[];    /* --max-message --queue --overflow */
 extern const struct opt
 	pipe_opts[]; /* --send-only --recv-only --keep-open --replies --count --stream --kind */

@@ -1,5 +1,6 @@
 #include "cli/hub.h"
 
+#include <signal.h>
 #include <string.h>
 #include <unistd.h>
 
@@ -95,6 +96,34 @@ static bool all_flushed(const struct hub *h)
 	return true;
 }
 
+/* --replies: the last of them must not be long in coming. */
+static void on_reply_time(struct snet_timer *t, snet_time now)
+{
+	struct hub *h = t->user;
+
+	if (now < h->last_reply + cli.timeout) {
+		snet_timer_set(h->run->loop, t, h->last_reply + cli.timeout);
+		return;
+	}
+	for (struct snet_list *n = h->mates.next; n != &h->mates; n = n->next) {
+		struct mate *m = SNET_OF(n, struct mate, node);
+
+		if (m->peer)
+			snet_peer_close(m->peer, SNET_ETIMEOUT,
+					"no reply for as long as --timeout allows");
+	}
+}
+
+static void expect_replies(struct hub *h)
+{
+	if (cli.replies == OPT_NONE || !h->input_ended || cli.timeout == SNET_NEVER ||
+	    h->enough)
+		return;
+	h->last_reply = snet_loop_now(h->run->loop);
+	if (!h->replies.slot)
+		snet_timer_set(h->run->loop, &h->replies, h->last_reply + cli.timeout);
+}
+
 /* --count, --replies: no more is wanted. Peers may end by themselves for a moment. */
 static void check_enough(struct hub *h)
 {
@@ -102,9 +131,12 @@ static void check_enough(struct hub *h)
 	bool replies = cli.replies != OPT_NONE && h->input_ended &&
 		       received(h) >= cli.replies && all_flushed(h);
 
+	if (!count && !replies)
+		expect_replies(h);
 	if (h->enough || (!count && !replies))
 		return;
 	h->enough = true;
+	snet_timer_stop(h->run->loop, &h->replies);
 	duct_hold(&h->duct);
 	each(h, end_politely);
 	snet_timer_set(h->run->loop, &h->grace, snet_loop_now(h->run->loop) + GRACE);
@@ -272,6 +304,7 @@ static void kill_one(struct mate *m)
 {
 	if (m->peer)
 		snet_peer_close(m->peer, SNET_EPOLICY, "raw carries one peer at a time");
+	m->unwanted = true;
 }
 
 static bool raw_is_taken(struct mate *m)
@@ -301,7 +334,7 @@ void hub_mate_up(struct mate *m)
 	}
 	if (!m->child && h->stalled)
 		mate_pause(m, true);
-	if (!m->child && (cli.recv_only || (h->input_ended && !cli.keep_open)))
+	if (!m->child && (cli.recv_only || (h->input_ended && (!cli.keep_open || h->listens))))
 		mate_finish(m);
 	if (!h->listens && h->n_up == h->n_mates)
 		hub_say_ready(h);
@@ -326,7 +359,7 @@ void hub_mate_gone(struct mate *m, const struct snet_error *err)
 	/* A server goes on whatever one peer did: the event has told. */
 	bool serves = h->listens && (cli.keep_open || h->exec);
 
-	if (err->code && !serves && !h->enough)
+	if (err->code && !serves && !h->enough && !m->unwanted)
 		hub_blame(h, err, m->number);
 	h->gone.sent_messages += m->count.sent_messages;
 	h->gone.sent_bytes += m->count.sent_bytes;
@@ -345,8 +378,6 @@ void hub_mate_gone(struct mate *m, const struct snet_error *err)
 		h->draining = true;
 		each(h, stop_one);
 	}
-	if (!h->listens && h->n_mates && h->n_up == h->n_mates)
-		hub_say_ready(h);
 	read_on(h);
 	hub_check(h);
 }
@@ -385,7 +416,7 @@ static void on_drain(void *user)
 
 	h->draining = true;
 	duct_hold(&h->duct);
-	child_stop_all(h);
+	child_stop_all(h, SIGTERM);
 	each(h, stop_one);
 	hub_check(h);
 }
@@ -415,6 +446,7 @@ int hub_init(struct hub *h, struct run *r, const char *exec, struct snet_error *
 	snet_list_init(&h->children);
 	h->waiting = (struct snet_timer){ .fn = on_waiting, .user = h };
 	h->grace = (struct snet_timer){ .fn = on_grace, .user = h };
+	h->replies = (struct snet_timer){ .fn = on_reply_time, .user = h };
 	h->wait_until = cli.wait == SNET_NEVER ? SNET_NEVER : snet_loop_now(r->loop) + cli.wait;
 	r->on_drain = on_drain;
 	r->on_stats = hub_stats;
@@ -436,7 +468,8 @@ void hub_fini(struct hub *h)
 		return;
 	snet_timer_stop(h->run->loop, &h->waiting);
 	snet_timer_stop(h->run->loop, &h->grace);
-	child_stop_all(h);
+	snet_timer_stop(h->run->loop, &h->replies);
+	child_stop_all(h, SIGKILL);
 	/* Closes what is open: each on_down frees its mate. */
 	net_fini(&h->net);
 	while (!snet_list_is_empty(&h->mates))
@@ -467,6 +500,8 @@ int hub_target(struct hub *h, const char *operand, struct snet_error *err)
 
 	if (rc)
 		return rc;
+	if (!url.port)
+		return snet_fail(err, SNET_EINVAL, "%s: port 0 cannot be dialled", operand);
 	if (!url.has_key)
 		rc = net_check_trust(&h->net, err);
 	if (rc)

@@ -36,6 +36,7 @@ struct mate {
 	struct snet_peer *peer;
 	struct child *child; /* --exec; NULL */
 	bool up, full, paused, eof, finished, flushed;
+	bool unwanted; /* came when another had the only place */
 	struct mate_counts count;
 	struct snet_timer idle;
 	snet_time active;
@@ -59,7 +60,8 @@ struct hub {
 	struct mate_counts gone;    /* of mates that have left */
 	struct snet_error worst;    /* what the exit status will tell; code 0: nothing */
 	uint64_t worst_peer, n_bad; /* n_bad: items of stdin that were no messages */
-	struct snet_timer waiting, grace;
+	struct snet_timer waiting, grace, replies;
+	snet_time last_reply;
 	snet_time wait_until;
 };
 
@@ -109,6 +111,6 @@ void child_peer_eof(struct child *c);
 void child_peer_gone(struct child *c); /* the mate is freed after */
 bool child_is_over(const struct child *c,
 		   int *status); /* it has ended and its output is read */
-void child_stop_all(struct hub *h);
+void child_stop_all(struct hub *h, int signo);
 
 #endif

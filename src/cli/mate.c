@@ -149,7 +149,8 @@ static void give_up(struct mate *m)
 	struct snet_error err = m->target->last;
 	char url[SNET_URL_TEXT];
 
-	snet_fail(&err, err.code ? err.code : SNET_ETIMEOUT, "%s: %s",
+	snet_fail(&err, err.code ? err.code : SNET_ETIMEOUT, "%s%s%s: %s",
+		  m->name ? m->name : "", m->name ? " at " : "",
 		  snet_url_print(&m->target->url, url),
 		  err.text[0] ? m->target->last.text : "no answer");
 	hub_mate_gone(m, &err);
@@ -273,13 +274,13 @@ void mate_accept(struct hub *h, struct snet_conn *c)
 {
 	const struct roster_member *r =
 		h->net.roster ? roster_holder(h->net.roster, c->peer_key) : NULL;
-	struct mate *m = mate_new(h, r ? r->id : h->next_number, NULL);
+	struct mate *m = mate_new(h, r && !r->client ? r->id : h->next_number, NULL);
 
 	if (!m) {
 		c->transport->close(c, SNET_ENOMEM, "out of memory");
 		return;
 	}
-	if (!r)
+	if (!r || r->client)
 		h->next_number++;
 	m->name = r && r->name[0] ? r->name : snet_trust_name(h->net.trust, c->peer_key);
 	if (m->name && !m->name[0])
@@ -323,7 +324,9 @@ void mate_send(struct mate *m, const struct input_message *msg)
 		snet_peer_close(m->peer, SNET_EPOLICY, "its queue is full (--overflow fail)");
 		return;
 	}
-	snet_fail(&err, rc, "message to peer %u: %s", m->number, snet_err_text(rc));
+	snet_fail(&err, rc == SNET_EINVAL ? SNET_EPROTO : rc, "message to peer %u: %s",
+		  m->number,
+		  rc == SNET_EINVAL ? "its profile has stream 0 only" : snet_err_text(rc));
 	out_error(&err, m->number, OPT_NONE, false);
 	hub_blame(h, &err, m->number);
 }

@@ -43,6 +43,23 @@ static int load_trust(struct net *n, struct snet_error *err)
 	return rc;
 }
 
+/* --id is a promise: the key must be that party's. */
+static int check_id(const struct net *n, struct snet_error *err)
+{
+	const struct roster_member *m;
+
+	if (!n->roster || cli.id == OPT_NONE)
+		return SNET_OK;
+	m = roster_party(n->roster, (uint32_t)cli.id);
+	if (!m)
+		return snet_fail(err, SNET_ECONFIG, "%s: no party %u", cli.roster,
+				 (unsigned)cli.id);
+	if (cli.key && memcmp(m->key, snet_identity_keyid(n->identity), SNET_KEYID_BYTES))
+		return snet_fail(err, SNET_ECONFIG, "%s is not the key of party %u in %s",
+				 cli.key, (unsigned)cli.id, cli.roster);
+	return SNET_OK;
+}
+
 static snet_time least(snet_time a, snet_time b)
 {
 	return a < b ? a : b;
@@ -54,9 +71,11 @@ static void fill_config(struct net *n)
 		.identity = n->identity,
 		.trust = n->trust,
 		.role = (enum snet_role)cli.role,
-		.crate_only = cli.profile == PROFILE_STOFFELNET_0_1,
+		.crate_only =
+			cli.profile == PROFILE_STOFFELNET_0_1 ||
+			(n->roster && n->roster->profile == ROSTER_PROFILE_STOFFELNET_0_1),
 		.handshake_timeout = least(HANDSHAKE, cli.timeout),
-		.idle_timeout = least(TRANSPORT_IDLE, cli.idle_timeout),
+		.idle_timeout = TRANSPORT_IDLE,
 		.keep_alive = cli.keep_alive,
 		.dead_after =
 			cli.keep_alive == SNET_NEVER ? SNET_NEVER : DEAD_AFTER * cli.keep_alive,
@@ -90,6 +109,8 @@ int net_init(struct net *n, struct snet_loop *l, struct snet_error *err)
 	rc = load_identity(n, err);
 	if (!rc)
 		rc = load_trust(n, err);
+	if (!rc)
+		rc = check_id(n, err);
 	if (rc)
 		return rc;
 	fill_config(n);
@@ -145,6 +166,8 @@ int net_target(const struct net *n, const char *text, struct snet_url *out,
 		*member = roster_party(n->roster, (uint32_t)id);
 	if (*member)
 		return target_of_roster(*member, out, err);
+	if (n->roster && !strpbrk(text, ":/"))
+		return snet_fail(err, SNET_EINVAL, "%s: no such party in %s", text, cli.roster);
 	rc = snet_url_parse(out, text, err);
 	if (rc)
 		return rc;

@@ -13,6 +13,7 @@
 
 enum {
 	NOW = 64 << 10,       /* gathered bytes worth a system call before the turn is over */
+	ALONE = 16 << 10,     /* a piece worth one by itself: cheaper than gathering it */
 	LOW = SINK_HIGH / 4,  /* on_drain: early enough that the reader need not wait for us */
 	KEEP = 4 * SINK_HIGH, /* of an empty buffer */
 	PIECES = 8,
@@ -256,7 +257,7 @@ int sink_write(struct sink *s, const struct iovec *v, int n)
 		total += v[i].iov_len;
 	if (total + SINK_HIGH > s->buf.max - sink_waiting(s))
 		return SNET_ETOOBIG;
-	if (is_blocked(s) || sink_waiting(s) + total < NOW) {
+	if (is_blocked(s) || (total < ALONE && sink_waiting(s) + total < NOW)) {
 		rc = append(s, v, n);
 		look_if_full(s);
 		return rc;

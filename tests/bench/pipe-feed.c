@@ -1,15 +1,16 @@
 /* pipe-feed: both ends of a pipeline under load, cheap enough not to be what is measured.
- * Feeding writes one prepared buffer over and over, 1 MiB at a time, into a pipe made 1 MiB
- * large. Draining a pipe splices it to /dev/null, so that the bytes are counted but never
- * copied or looked at: a program that read them would pay more (a memcpy of each byte at the
- * least), which is why this is said here. Drain prints one JSON line when its input has ended.
+ * Feeding lends one prepared buffer to the pipe over and over (vmsplice), 1 MiB at a time: the
+ * reader copies it out, as it would a file that is spliced in. Draining a pipe splices it to
+ * /dev/null, so that the bytes are counted but never copied or looked at. Programs that wrote
+ * and read them would pay more, which is why this is said here. Drain prints one JSON line when
+ * its input has ended.
  *
- *   pipe-feed raw BYTES             that many bytes
- *   pipe-feed framed COUNT SIZE     COUNT messages of SIZE bytes, each after its length in 4
- * bytes, big-endian pipe-feed json COUNT SIZE       COUNT lines {"data":"<base64 of SIZE
- * bytes>"} pipe-feed drain [-l]            {"bytes":..,"lines":..,"start_ns":..,"end_ns":..};
- * -l: reads, to count lines too pipe-feed echo                  stdin to stdout, as it comes:
- * cat without its buffer */
+ *   pipe-feed raw BYTES           that many bytes
+ *   pipe-feed framed COUNT SIZE   COUNT messages of SIZE bytes, each after its length
+ *   pipe-feed json COUNT SIZE     COUNT lines {"data":"<base64 of SIZE bytes>"}
+ *   pipe-feed drain [-l]          {"bytes":..,"lines":..,"start_ns":..,"end_ns":..};
+ *                                 -l: reads, to count lines too
+ *   pipe-feed echo                stdin to stdout, as it comes: cat without its buffer */
 #include <errno.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -17,6 +18,7 @@
 
 #include <fcntl.h>
 #include <sys/random.h>
+#include <sys/uio.h>
 #include <unistd.h>
 
 #include "bench.h"
@@ -35,6 +37,26 @@ static void write_all(const uint8_t *p, size_t n)
 	while (n) {
 		ssize_t put = write(STDOUT_FILENO, p, n);
 
+		if (put < 0 && errno == EINTR)
+			continue;
+		if (put < 0)
+			bench_die("cannot write: %m");
+		p += put;
+		n -= (size_t)put;
+	}
+}
+
+/* p is never written to again: the pipe holds the pages themselves. */
+static void lend_all(const uint8_t *p, size_t n)
+{
+	while (n) {
+		struct iovec v = { (void *)(uintptr_t)p, n };
+		ssize_t put = vmsplice(STDOUT_FILENO, &v, 1, 0);
+
+		if (put < 0 && errno == EBADF) { /* no pipe */
+			write_all(p, n);
+			return;
+		}
 		if (put < 0 && errno == EINTR)
 			continue;
 		if (put < 0)
@@ -73,7 +95,7 @@ static void feed(const uint8_t *period, size_t n, uint64_t total)
 	while (total) {
 		size_t part = total < n ? (size_t)total : n;
 
-		write_all(period, part);
+		lend_all(period, part);
 		total -= part;
 	}
 }

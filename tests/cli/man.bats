@@ -125,6 +125,7 @@ run_example() {
 		"$name" --completion bash >"$BATS_TEST_TMPDIR/c.bash"
 		bash -n "$BATS_TEST_TMPDIR/c.bash"
 		"$name" --completion zsh >"$BATS_TEST_TMPDIR/_$name"
+		zsh -fn "$BATS_TEST_TMPDIR/_$name"
 		[ "$(head -n 1 "$BATS_TEST_TMPDIR/_$name")" = "#compdef $name" ]
 		for option in $(options_of "$name"); do
 			grep -qF -- "$option" "$BATS_TEST_TMPDIR/c.bash" || { echo "bash: $name $option"; return 1; }

@@ -40,7 +40,7 @@ arrived() {
 
 # A program that hangs is ended, with status 124.
 send() {
-	timeout --foreground -k 1 30 snet-send -k "$skey" "$@" "$addr"
+	timeout --foreground -k 1 20 snet-send -k "$skey" "$@" "$addr"
 }
 
 # ---- formats

@@ -67,7 +67,7 @@ int LLVMFuzzerTestOneInput(const uint8_t *p, size_t n)
 		const uint8_t *d = snet_take(&r, k < snet_left(&r) ? k : snet_left(&r));
 
 		if (d && k)
-			quic_endpoint_input(at.ep, &path, from & 3, d, (size_t)(r.at - d));
+			snet_quic_endpoint_input(at.ep, &path, from & 3, d, (size_t)(r.at - d));
 	}
 	snet_task_init(&stop, on_stop, at.loop);
 	snet_task_defer(at.loop, &stop);

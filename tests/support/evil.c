@@ -11,6 +11,7 @@
  * JSON lines: listening, open, done (the last step), eof, closed; ends when the connection
  * does, or with SIGTERM. */
 #include <getopt.h>
+#include <gnutls/abstract.h>
 #include <inttypes.h>
 #include <signal.h>
 #include <stdio.h>
@@ -56,18 +57,64 @@ int __real_snet_identity_present(const struct snet_identity *id,
 int __wrap_snet_identity_present(const struct snet_identity *id,
 				 gnutls_certificate_credentials_t cred, struct snet_error *err);
 
+/* Nothing is sorted, completed or checked on the way, as gnutls_certificate_set_x509_key would.
+ */
+static gnutls_pcert_st *chain;
+static unsigned chain_n;
+static gnutls_privkey_t chain_key;
+
+static int on_certificate(gnutls_session_t s, const gnutls_datum_t *ca, int n_ca,
+			  const gnutls_pk_algorithm_t *pk, int n_pk, gnutls_pcert_st **certs,
+			  unsigned *n, gnutls_privkey_t *key)
+{
+	(void)s, (void)ca, (void)n_ca, (void)pk, (void)n_pk;
+	*certs = chain;
+	*n = chain_n;
+	*key = chain_key;
+	return 0;
+}
+
+static void load_chain(const char *path)
+{
+	gnutls_x509_crt_t *crts;
+	gnutls_x509_privkey_t key;
+	gnutls_datum_t pem;
+
+	if (gnutls_load_file(path, &pem) ||
+	    gnutls_x509_crt_list_import2(&crts, &chain_n, &pem, GNUTLS_X509_FMT_PEM, 0) ||
+	    gnutls_x509_privkey_init(&key) ||
+	    gnutls_x509_privkey_import(key, &pem, GNUTLS_X509_FMT_PEM) ||
+	    gnutls_privkey_init(&chain_key) ||
+	    gnutls_privkey_import_x509(chain_key, key, GNUTLS_PRIVKEY_IMPORT_AUTO_RELEASE))
+		die("certificates");
+	chain = calloc(chain_n, sizeof(*chain));
+	for (unsigned i = 0; chain && i < chain_n; i++) {
+		if (gnutls_pcert_import_x509(&chain[i], crts[i], 0))
+			die("certificate");
+		gnutls_x509_crt_deinit(crts[i]);
+	}
+	gnutls_free(crts);
+	gnutls_free(pem.data);
+}
+
+static void drop_chain(void)
+{
+	for (unsigned i = 0; i < chain_n; i++)
+		gnutls_pcert_deinit(&chain[i]);
+	free(chain);
+	gnutls_privkey_deinit(chain_key);
+}
+
 int __wrap_snet_identity_present(const struct snet_identity *id,
 				 gnutls_certificate_credentials_t cred, struct snet_error *err)
 {
-	int rc;
-
 	if (!presented)
 		return __real_snet_identity_present(id, cred, err);
-	if (!strcmp(presented, "-"))
-		return SNET_OK;
-	rc = gnutls_certificate_set_x509_key_file(cred, presented, presented,
-						  GNUTLS_X509_FMT_PEM);
-	return rc < 0 ? snet_fail(err, SNET_EKEY, "%s", gnutls_strerror(rc)) : SNET_OK;
+	if (strcmp(presented, "-") != 0) {
+		load_chain(presented);
+		gnutls_certificate_set_retrieve_function2(cred, on_certificate);
+	}
+	return SNET_OK;
 }
 
 /* ---- steps */
@@ -344,6 +391,7 @@ int main(int argc, char **argv)
 	snet_signal_free(term);
 	snet_timer_stop(e.loop, &e.timer);
 	snet_transport_quic.unbind(e.endpoint);
+	drop_chain();
 	snet_buf_free(&e.out);
 	snet_trust_free(e.trust);
 	snet_identity_free(e.identity);

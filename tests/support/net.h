@@ -21,7 +21,8 @@ struct net_conn {
 	char why[NET_WHY];
 	bool by_peer;
 	size_t queued_at_close;
-	bool hold; /* consume nothing */
+	bool hold;   /* consume nothing */
+	bool forget; /* the bytes */
 	struct snet_buf in[SNET_STREAMS];
 	unsigned chunks, fins[SNET_STREAMS];
 	/* After the record was made; any may be NULL. */

@@ -1,4 +1,4 @@
-#include "transport/quic_txq.h"
+#include "transport/txq.h"
 
 #include <stdlib.h>
 #include <string.h>
@@ -7,16 +7,16 @@
 #define LARGE_BLOCK 65000
 #define COPY_BELOW 4096 /* bytes: a shorter run costs more to hold than to copy */
 
-static struct quic_run *at(const struct quic_txq *q, size_t i)
+static struct snet_txq_run *at(const struct snet_txq *q, size_t i)
 {
 	return &q->runs[(q->first + i) & (q->cap - 1)];
 }
 
 /* Room for n more runs. */
-static int reserve(struct quic_txq *q, size_t n)
+static int reserve(struct snet_txq *q, size_t n)
 {
 	size_t cap = q->cap ? q->cap : 4;
-	struct quic_run *runs;
+	struct snet_txq_run *runs;
 
 	while (cap < q->count + n)
 		cap *= 2;
@@ -34,20 +34,20 @@ static int reserve(struct quic_txq *q, size_t n)
 	return SNET_OK;
 }
 
-static void push(struct quic_txq *q, const uint8_t *p, size_t n, struct snet_block *block)
+static void push(struct snet_txq *q, const uint8_t *p, size_t n, struct snet_block *block)
 {
-	struct quic_run *last = q->count ? at(q, q->count - 1) : NULL;
+	struct snet_txq_run *last = q->count ? at(q, q->count - 1) : NULL;
 
 	q->end += n;
 	if (last && last->block == block && last->p + last->n == p) {
 		last->n += n;
 		return;
 	}
-	*at(q, q->count++) = (struct quic_run){ p, n, snet_block_hold(block) };
+	*at(q, q->count++) = (struct snet_txq_run){ p, n, snet_block_hold(block) };
 }
 
 /* A tail block with room for at least one byte. */
-static int tail(struct quic_txq *q, size_t want)
+static int tail(struct snet_txq *q, size_t want)
 {
 	struct snet_block *b = q->tail;
 	size_t cap = want > SMALL_BLOCK || q->end - q->acked > SMALL_BLOCK ? LARGE_BLOCK
@@ -69,7 +69,7 @@ static size_t runs_of(const struct snet_slice *s)
 	return s->block && s->n >= COPY_BELOW ? 1 : 3 + s->n / LARGE_BLOCK;
 }
 
-static int copy(struct quic_txq *q, const uint8_t *p, size_t n)
+static int copy(struct snet_txq *q, const uint8_t *p, size_t n)
 {
 	while (n) {
 		size_t k;
@@ -89,10 +89,10 @@ static int copy(struct quic_txq *q, const uint8_t *p, size_t n)
 }
 
 /* Takes back what was added beyond end. */
-static void cut(struct quic_txq *q, uint64_t end)
+static void cut(struct snet_txq *q, uint64_t end)
 {
 	while (q->end > end) {
-		struct quic_run *last = at(q, q->count - 1);
+		struct snet_txq_run *last = at(q, q->count - 1);
 		size_t k = q->end - end < last->n ? (size_t)(q->end - end) : last->n;
 
 		if (last->block == q->tail)
@@ -106,7 +106,7 @@ static void cut(struct quic_txq *q, uint64_t end)
 	}
 }
 
-int quic_txq_add(struct quic_txq *q, const struct snet_slice *v, size_t n)
+int snet_txq_add(struct snet_txq *q, const struct snet_slice *v, size_t n)
 {
 	uint64_t end = q->end;
 	size_t runs = 0;
@@ -128,12 +128,12 @@ int quic_txq_add(struct quic_txq *q, const struct snet_slice *v, size_t n)
 	return rc;
 }
 
-size_t quic_txq_unsent(const struct quic_txq *q, struct iovec *iov, size_t n, size_t max)
+size_t snet_txq_unsent(const struct snet_txq *q, struct iovec *iov, size_t n, size_t max)
 {
 	size_t k = 0, skip = (size_t)(q->sent - q->cursor_offset);
 
 	for (size_t i = q->cursor; i < q->count && k < n && max; i++, skip = 0) {
-		const struct quic_run *r = at(q, i);
+		const struct snet_txq_run *r = at(q, i);
 		size_t len = r->n - skip;
 
 		if (!len)
@@ -146,7 +146,7 @@ size_t quic_txq_unsent(const struct quic_txq *q, struct iovec *iov, size_t n, si
 	return k;
 }
 
-void quic_txq_sent(struct quic_txq *q, size_t n)
+void snet_txq_sent(struct snet_txq *q, size_t n)
 {
 	q->sent += n;
 	while (q->cursor < q->count && q->sent - q->cursor_offset >= at(q, q->cursor)->n) {
@@ -157,12 +157,12 @@ void quic_txq_sent(struct quic_txq *q, size_t n)
 	}
 }
 
-void quic_txq_acked(struct quic_txq *q, uint64_t offset)
+void snet_txq_acked(struct snet_txq *q, uint64_t offset)
 {
 	if (offset > q->acked)
 		q->acked = offset;
 	while (q->count && q->acked - q->first_offset >= at(q, 0)->n) {
-		struct quic_run *r = at(q, 0);
+		struct snet_txq_run *r = at(q, 0);
 
 		q->first_offset += r->n;
 		snet_block_free(r->block);
@@ -179,11 +179,11 @@ void quic_txq_acked(struct quic_txq *q, uint64_t offset)
 	q->tail = NULL;
 }
 
-void quic_txq_fini(struct quic_txq *q)
+void snet_txq_fini(struct snet_txq *q)
 {
 	for (size_t i = 0; i < q->count; i++)
 		snet_block_free(at(q, i)->block);
 	snet_block_free(q->tail);
 	free(q->runs);
-	*q = (struct quic_txq){ 0 };
+	*q = (struct snet_txq){ 0 };
 }
