@@ -5,6 +5,7 @@
 #include "cli/hub.h"
 #include "cli/opts.h"
 #include "cli/run.h"
+#include "cli/say.h"
 
 static const char *exec;
 
@@ -63,9 +64,9 @@ int main(int argc, char **argv)
 
 	if (argc - i > 1)
 		opts_misuse(&self, "one address, not %d", argc - i);
-	rc = run_init(&run, &err);
-	if (!rc)
-		rc = hub_init(&hub, &run, exec, &err);
+	if (run_init(&run, &err))
+		return tool_fail(&err);
+	rc = hub_init(&hub, &run, exec, &err);
 	if (!rc)
 		rc = listen_at(&hub, i < argc ? argv[i] : NULL, &err);
 	if (rc)

@@ -5,6 +5,7 @@
 #include "cli/hub.h"
 #include "cli/opts.h"
 #include "cli/run.h"
+#include "cli/say.h"
 
 static const struct opt_group groups[] = {
 	{ "Dialling", dial_opts },
@@ -36,9 +37,9 @@ int main(int argc, char **argv)
 
 	if (i == argc)
 		opts_misuse(&self, "no address to dial");
-	rc = run_init(&run, &err);
-	if (!rc)
-		rc = hub_init(&hub, &run, NULL, &err);
+	if (run_init(&run, &err))
+		return tool_fail(&err);
+	rc = hub_init(&hub, &run, NULL, &err);
 	for (; !rc && i < argc; i++)
 		rc = hub_target(&hub, argv[i], &err);
 	if (rc)

@@ -16,6 +16,7 @@
 /* --exec: a program per peer, in the manner of UCSPI: what the peer sends is its stdin, what it
  * prints goes to the peer, and the environment says who the peer is. */
 
+#define OWN 6 /* variables of ours */
 #define END_TIME                                                                     \
 	(5 * SNET_SEC) /* for a program whose peer is gone, before it is told to end \
 			*/
@@ -151,11 +152,19 @@ static char *variable(const char *name, const char *value)
 	return asprintf(&s, "%s=%s", name, value) < 0 ? NULL : s;
 }
 
-/* Ours first: a variable of the same name further on is not seen. */
-static char **environment(const struct mate *m, char *own[static 8])
+/* Nobody else says who the peer is. */
+static bool is_ours(const char *variable)
+{
+	return !strncmp(variable, "SNET_PEER", 9) ||
+	       !strncmp(variable, "SNET_LOCAL_ADDRESS=", 19);
+}
+
+/* own: the strings that are to be freed with the array. */
+static char **environment(const struct mate *m, char *own[static OWN])
 {
 	const struct snet_conn *conn = snet_peer_conn(m->peer);
 	char key[SNET_KEYID_TEXT], remote[SNET_ADDR_TEXT], local[SNET_URL_TEXT], number[16];
+	bool client = snet_peer_role(m->peer) == SNET_ROLE_CLIENT;
 	size_t n = 0, k = 0;
 	char **env;
 
@@ -163,27 +172,31 @@ static char **environment(const struct mate *m, char *own[static 8])
 	own[k++] = variable("SNET_PEER", number);
 	own[k++] = variable("SNET_PEER_KEY", snet_keyid_print(conn->peer_key, key));
 	own[k++] = variable("SNET_PEER_ADDRESS", snet_addr_print(&conn->remote, remote));
-	own[k++] = variable("SNET_PEER_ROLE",
-			    snet_peer_role(m->peer) == SNET_ROLE_CLIENT ? "client" : "server");
-	own[k++] = variable("SNET_LOCAL_ADDRESS", net_own_url(&m->hub->net, local));
+	own[k++] = variable("SNET_PEER_ROLE", client ? "client" : "server");
 	own[k++] = variable("SNET_PEER_NAME", m->name ? m->name : "");
+	own[k++] = variable("SNET_LOCAL_ADDRESS", net_own_url(&m->hub->net, local));
 	while (environ[n])
 		n++;
 	env = calloc(n + k + 1, sizeof(*env));
-	for (size_t i = 0; i < k; i++)
-		if (!own[i])
-			n = 0;
+	for (size_t i = 0; env && i < OWN; i++) {
+		if (!own[i]) {
+			free(env);
+			env = NULL;
+		}
+	}
 	if (!env)
 		return NULL;
 	memcpy(env, own, k * sizeof(*env));
-	memcpy(env + k, environ, n * sizeof(*env));
+	for (size_t i = 0; i < n; i++)
+		if (!is_ours(environ[i]))
+			env[k++] = environ[i];
 	return env;
 }
 
 static int spawn(struct child *c, const struct mate *m, int in, int out)
 {
 	char *argv[] = { (char *)"sh", (char *)"-c", (char *)c->hub->exec, NULL },
-	     *own[8] = { 0 };
+	     *own[OWN] = { 0 };
 	char **env = environment(m, own);
 	posix_spawn_file_actions_t files;
 	posix_spawnattr_t attr;
@@ -202,7 +215,7 @@ static int spawn(struct child *c, const struct mate *m, int in, int out)
 	rc = env ? posix_spawn(&c->pid, "/bin/sh", &files, &attr, argv, env) : ENOMEM;
 	posix_spawnattr_destroy(&attr);
 	posix_spawn_file_actions_destroy(&files);
-	for (size_t i = 0; i < sizeof(own) / sizeof(own[0]); i++)
+	for (size_t i = 0; i < OWN; i++)
 		free(own[i]);
 	free(env);
 	return rc;

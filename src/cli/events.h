@@ -50,7 +50,7 @@
 	F("text", TEXT, "?")                                                                    \
 	F("hex", HEX, "?")                                                                      \
 	F("json", JSON, "?")                                                                    \
-	E("refused", "a stranger's handshake came to nothing")                                  \
+	E("refused", "a stranger came to nothing: handshake or hello")                                  \
 	F("address", TEXT, "the stranger's")                                                    \
 	F("reason", TEXT, "as in error")                                                        \
 	F("text", TEXT, "words")                                                                \

@@ -397,12 +397,8 @@ static void on_accept(struct snet_endpoint *e, struct snet_conn *c, void *user)
 static void on_refused(struct snet_endpoint *e, const struct snet_addr *from, int code,
 		       const char *why, void *user)
 {
-	char text[SNET_ADDR_TEXT];
-
 	(void)e, (void)user;
-	out_event("refused", out_text("address", snet_addr_print(from, text)),
-		  out_text("reason", snet_err_name(code)), out_text("text", why));
-	say_note("%s: refused: %s", text, why);
+	hub_say_refused(from, code, why);
 }
 
 static const struct snet_endpoint_events endpoint_events = { on_accept, on_refused };

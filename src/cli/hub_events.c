@@ -110,6 +110,15 @@ void hub_say_down(const struct mate *m, int code, const char *why, bool by_peer)
 		say_note("peer %u: %s%s", m->number, by_peer ? "it said: " : "", why);
 }
 
+void hub_say_refused(const struct snet_addr *from, int code, const char *why)
+{
+	char text[SNET_ADDR_TEXT];
+
+	out_event("refused", out_text("address", snet_addr_print(from, text)),
+		  out_text("reason", snet_err_name(code)), out_text("text", why));
+	say_note("%s: refused: %s", text, why);
+}
+
 static void stats_of(const struct mate *m)
 {
 	const struct snet_conn *c = snet_peer_conn(m->peer);

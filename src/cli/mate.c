@@ -185,6 +185,9 @@ static void on_down(struct snet_peer *p, int code, const char *why, bool by_peer
 			  m->name ? ": " : "", m->name ? m->name : "");
 	if (was_up)
 		hub_say_down(m, code, why, by_peer);
+	else
+		hub_say_refused(&snet_peer_conn(p)->remote, code, why);
+	m->unwanted = m->unwanted || !was_up;
 	m->peer = NULL;
 	if (m->child)
 		child_peer_gone(m->child);
@@ -346,8 +349,8 @@ void mate_check(struct mate *m)
 	if (!m->peer || !m->up)
 		return;
 	/* Nobody types to someone who has left: a terminal need not be told to end. */
-	if (m->eof && !m->finished && !m->child && !cli.keep_open && m->hub->duct.source &&
-	    isatty(0))
+	if (m->eof && !m->child &&
+	    (m->hub->input_ended || (!cli.keep_open && m->hub->duct.source && isatty(0))))
 		mate_finish(m);
 	if (m->child && !child_is_over(m->child, NULL))
 		return;

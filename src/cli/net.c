@@ -265,7 +265,7 @@ static void usable(struct snet_addr *a)
 	if (getifaddrs(&list))
 		list = NULL;
 	for (struct ifaddrs *i = list; i && !found; i = i->ifa_next) {
-		if (!i->ifa_addr || i->ifa_addr->sa_family != AF_INET ||
+		if (!i->ifa_addr || i->ifa_addr->sa_family != AF_INET || cli.only_ipv6 ||
 		    !(i->ifa_flags & IFF_UP) || i->ifa_flags & IFF_LOOPBACK)
 			continue;
 		memcpy(&a->in, i->ifa_addr, sizeof(a->in));

@@ -215,8 +215,10 @@ int run_init(struct run *r, struct snet_error *err)
 	if (rc && !err->text[0])
 		snet_fail(err, rc, "%s", snet_err_text(rc));
 out:
-	if (rc)
+	if (rc) {
+		cli.metrics_file = NULL; /* it may be what is wrong; nothing has been counted */
 		run_fini(r);
+	}
 	return rc;
 }
 

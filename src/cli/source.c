@@ -80,8 +80,9 @@ static void on_io(struct snet_io *io, int ready, void *user)
 	s->gone = &gone;
 	while (left && once(s, &left) && !gone && snet_io_wanted(s->io))
 		;
-	if (!gone)
-		s->gone = NULL;
+	if (gone)
+		return;
+	s->gone = NULL;
 }
 
 int source_new(struct source **out, struct snet_loop *l, int fd, bool own, const char *name,

@@ -582,7 +582,7 @@ free_port() {
 	[ "$(find logs -name '*_client.sqlog' | wc -l)" -eq 1 ]
 	[ "$(find logs -name '*_server.sqlog' | wc -l)" -eq 1 ]
 	for f in logs/*; do
-		tr -d '\036' <$f >one.json
+		tr -d '\036' <"$f" >one.json
 		[ "$(jq -rs '.[0].qlog_format' one.json)" = JSON-SEQ ]
 		[ "$(jq -rs '[.[].name | select(. != null)] | index("transport:packet_sent") != null' one.json)" = true ]
 	done

@@ -148,8 +148,8 @@ static void blank_lines_and_foreign_events_are_passed_over(void **state)
 		" \t\r",
 		"{\"event\":\"peer.up\",\"peer\":1,\"address\":\"x\"}",
 		"{\"event\":\"waiting\",\"text\":\"x\",\"for\":\"y\"}",
-		"{\"event\":\"error\",\"code\":4,\"reason\":\"unreachable\",\"text\":\"x\","
-		"\"fatal\":true}",
+		("{\"event\":\"error\",\"code\":4,\"reason\":\"unreachable\",\"text\":\"x\","
+		 "\"fatal\":true}"),
 	};
 	struct json_message m = { 0 };
 

@@ -466,7 +466,7 @@ static void the_default_window_is_as_documented(void **s)
 	for (unsigned i = 0; i < 5; i++)
 		assert_int_equal(net_send(&c, 0, pattern(4 << 20), 4 << 20), SNET_OK);
 	turn();
-	assert_int_equal(d->in[0].n, 16 << 20);
+	assert_int_equal(d->in[0].n, 8 << 20);
 }
 
 static void a_full_queue_says_so_and_says_when_it_is_not(void **s)
