@@ -87,8 +87,8 @@ static int number(uint32_t *out, const char *text, uint32_t max)
 	return SNET_OK;
 }
 
-/* Splits at the last ':' outside brackets: "[host]:port" or "host:port". host: n bytes at
- * *host. */
+/* Splits at the last ':' outside brackets: "[host]:port" or
+ * "host:port". host: n bytes at *host. */
 static int split(const char *text, const char **host, size_t *n, const char **port)
 {
 	const char *end;
@@ -225,8 +225,8 @@ static const char *shown(const char *text, char out[static SHOWN])
 	return out;
 }
 
-/* NULL, or what is wrong. Each of these takes its part of the text and fills its part of the
- * url. */
+/* NULL, or what is wrong. Each of these takes its part of the text
+ * and fills its part of the url. */
 static const char *take_scheme(struct snet_url *u, const char **text)
 {
 	const char *end = strstr(*text, "://");

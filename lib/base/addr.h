@@ -25,15 +25,15 @@ struct snet_addr {
 socklen_t snet_addr_len(const struct snet_addr *a);
 uint16_t snet_addr_port(const struct snet_addr *a);
 void snet_addr_set_port(struct snet_addr *a, uint16_t port);
-bool snet_addr_eq(const struct snet_addr *a,
-		  const struct snet_addr *b);     /* family, host, port; scope for link-local */
+/* Family, host, port, and the scope of a link-local one. */
+bool snet_addr_eq(const struct snet_addr *a, const struct snet_addr *b);
 bool snet_addr_is_any(const struct snet_addr *a); /* 0.0.0.0 or :: */
 
-/* Numeric "192.0.2.1:9000", "[2001:db8::1]:9000", "[fe80::1%2]:9000". Fails with SNET_EINVAL.
- */
+/* Numeric "192.0.2.1:9000", "[2001:db8::1]:9000",
+ * "[fe80::1%2]:9000". Fails with SNET_EINVAL. */
 int snet_addr_parse(struct snet_addr *out, const char *text);
-const char *snet_addr_print(const struct snet_addr *a,
-			    char out[static SNET_ADDR_TEXT]); /* returns out */
+/* Returns out. */
+const char *snet_addr_print(const struct snet_addr *a, char out[static SNET_ADDR_TEXT]);
 
 /* Key ids as text: 43 characters of base64url. Parse refuses anything else (SNET_EINVAL), also
  * a last character with stray bits. */
@@ -41,8 +41,8 @@ int snet_keyid_parse(uint8_t out[static SNET_KEYID_BYTES], const char *text);
 const char *snet_keyid_print(const uint8_t id[static SNET_KEYID_BYTES],
 			     char out[static SNET_KEYID_TEXT]);
 
-/* What a person writes: scheme "://" host ":" port [ "#" keyid ], or host:port alone, which
- * means quic. */
+/* What a person writes: scheme "://" host ":" port [ "#" keyid ], or
+ * host:port alone, which means quic. */
 struct snet_url {
 	char scheme[12];
 	char host[256]; /* without brackets; "" = every address, for listening */

@@ -1,5 +1,5 @@
-/* Bytes: a cursor that goes bad instead of past the end, a buffer born with a ceiling, shared
- * blocks. */
+/* Bytes: a cursor that goes bad instead of past the end, a buffer born
+ * with a ceiling, shared blocks. */
 #ifndef SNET_BASE_BYTES_H
 #define SNET_BASE_BYTES_H
 
@@ -78,9 +78,9 @@ uint32_t snet_take_le32(struct snet_reader *r);
 uint64_t snet_take_le64(struct snet_reader *r);
 
 /* ---- growing. A buffer refuses to grow past max. Owner: whoever declared it; free with
- * snet_buf_free. An append that fails (SNET_ETOOBIG past the ceiling, SNET_ENOMEM) leaves the
- * contents as they were and sets bad, so that a writer can append straight through and look at
- * bad once. */
+ * snet_buf_free. An append that fails (SNET_ETOOBIG past the ceiling, SNET_ENOMEM)
+ * leaves the contents as they were and sets bad, so that a writer can append straight
+ * through and look at bad once. */
 struct snet_buf {
 	uint8_t *p;
 	size_t n, cap, max;

@@ -1,5 +1,5 @@
-/* Errors: one table, from which every name, message, exit status, FFI code and wire close code
- * comes. */
+/* Errors: one table, from which every name, message, exit status, FFI
+ * code and wire close code comes. */
 #ifndef SNET_BASE_ERR_H
 #define SNET_BASE_ERR_H
 

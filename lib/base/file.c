@@ -18,8 +18,8 @@ static int fail(struct snet_error *err, int code, const char *path, const char *
 	return snet_fail(err, code, "%s: %s%s%s", path, what, *what ? ": " : "", strerror(e));
 }
 
-/* One byte more than the ceiling allows is read, to know a file that is too long from one that
- * just fits. */
+/* One byte more than the ceiling allows is read, to know a file that is too
+ * long from one that just fits. */
 static int slurp(struct snet_buf *b, int fd, const char *path, int code, struct snet_error *err)
 {
 	uint8_t over = 0;

@@ -14,9 +14,9 @@
 int snet_file_read(struct snet_buf *b, const char *path, bool secret, int code,
 		   struct snet_error *err);
 
-/* Writes a new file beside path and puts it in place when it is whole and on disk. force:
- * replaces a regular file, else one that exists is SNET_EIO. mode: as for open(2), the umask
- * applies. */
+/* Writes a new file beside path and puts it in place when it is whole and on
+ * disk. force: replaces a regular file, else one that exists is SNET_EIO. mode:
+ * as for open(2), the umask applies. */
 int snet_file_write(const char *path, const void *p, size_t n, mode_t mode, bool force,
 		    struct snet_error *err);
 

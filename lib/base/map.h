@@ -11,18 +11,17 @@
 struct snet_map_slot;
 
 struct snet_map {
-	struct snet_map_slot
-		*slots;      /* open addressing, power of two; grows by itself, never shrinks */
-	size_t cap, n, used; /* used: with deleted */
-	uint64_t k0, k1;     /* SipHash-2-4 key */
+	struct snet_map_slot *slots; /* open addressing; grows by itself, never shrinks */
+	size_t cap, n, used;         /* cap: a power of two; used: with deleted */
+	uint64_t k0, k1;             /* SipHash-2-4 key */
 };
 
 /* secret: 16 random bytes, copied. */
 void snet_map_init(struct snet_map *m, const uint8_t secret[static 16]);
 void snet_map_fini(struct snet_map *m); /* the values are the caller's */
 
-/* value: not NULL. SNET_EINVAL: a key longer than SNET_MAP_KEY_MAX; SNET_ENOMEM. Replaces what
- * the key had. */
+/* value: not NULL. SNET_EINVAL: a key longer than SNET_MAP_KEY_MAX;
+ * SNET_ENOMEM. Replaces what the key had. */
 int snet_map_put(struct snet_map *m, const void *key, size_t n, void *value);
 void *snet_map_get(const struct snet_map *m, const void *key, size_t n); /* NULL: not there */
 void *snet_map_del(struct snet_map *m, const void *key, size_t n); /* what it had, or NULL */

@@ -13,8 +13,8 @@
 int snet_duration_parse(snet_time *out, const char *text);
 const char *snet_duration_print(snet_time d, char out[static SNET_UNITS_TEXT]);
 
-/* "1000" bytes, "64k" = "64KiB" = 65536, "1MiB" = "1M" = "1m", "1GiB"; "kB" "MB" "GB" are
- * powers of ten. */
+/* "1000" bytes, "64k" = "64KiB" = 65536, "1MiB" = "1M" = "1m", "1GiB"; "kB"
+ * "MB" "GB" are powers of ten. */
 int snet_size_parse(uint64_t *out, const char *text);
 const char *snet_size_print(uint64_t n, char out[static SNET_UNITS_TEXT]);
 

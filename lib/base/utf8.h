@@ -6,8 +6,8 @@
 #include <stdbool.h>
 #include <stddef.h>
 
-/* The length of the longest valid prefix that ends with a whole character: n when all of it is
- * valid. */
+/* The length of the longest valid prefix that ends with a whole
+ * character: n when all of it is valid. */
 size_t snet_utf8_span(const void *p, size_t n);
 
 static inline bool snet_utf8_is_valid(const void *p, size_t n)

@@ -182,8 +182,8 @@ const char *snet_trust_name(const struct snet_trust *t,
 	return snet_map_get(&t->keys, keyid, SNET_KEYID_BYTES);
 }
 
-/* Names are not looked at: whoever holds any certificate of the CA is in, and known by its key
- * id. */
+/* Names are not looked at: whoever holds any certificate of the CA is
+ * in, and known by its key id. */
 static bool ends_at_ca(const struct snet_trust *t, const gnutls_datum_t *chain, unsigned n)
 {
 	gnutls_x509_crt_t certs[SNET_CHAIN_MAX] = { NULL };

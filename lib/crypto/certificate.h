@@ -9,31 +9,31 @@
 #include "crypto/allow.h"
 #include "crypto/identity.h"
 
-/* Presents the identity: certificate chain and private key are copied into cred. SNET_EKEY,
- * SNET_ENOMEM. */
+/* Presents the identity: certificate chain and private key are copied into
+ * cred. SNET_EKEY, SNET_ENOMEM. */
 int snet_identity_present(const struct snet_identity *id, gnutls_certificate_credentials_t cred,
 			  struct snet_error *err);
 
-/* The same in PEM, borrowed while the identity lives: for gnutls_certificate_set_x509_key_mem.
- */
+/* The same in PEM, borrowed while the identity
+ * lives: for gnutls_certificate_set_x509_key_mem. */
 void snet_identity_pem(const struct snet_identity *id, gnutls_datum_t *certs,
 		       gnutls_datum_t *key);
 
-/* Appends the SPKI of a parsed certificate to spki (NULL: not wanted). algorithm (NULL: not
- * wanted): a constant word, "ecdsa-p256", "ed25519", "rsa-2048" ... Fails as
- * snet_spki_of_certificate. */
+/* Appends the SPKI of a parsed certificate to spki (NULL: not wanted). algorithm
+ * (NULL: not wanted): a constant word, "ecdsa-p256", "ed25519", "rsa-2048" ...
+ * Fails as snet_spki_of_certificate. */
 int snet_cert_key(gnutls_x509_crt_t crt, struct snet_buf *spki,
 		  uint8_t keyid[static SNET_KEYID_BYTES], const char **algorithm);
 
-/* The key of the peer that presented this chain (gnutls_certificate_get_peers), as
- * snet_spki_of_certificate. SNET_EKEY also for no certificate and for more than SNET_CHAIN_MAX,
- * at no cost. */
+/* The key of the peer that presented this chain (gnutls_certificate_get_peers),
+ * as snet_spki_of_certificate. SNET_EKEY also for no certificate and for more
+ * than SNET_CHAIN_MAX, at no cost. */
 int snet_cert_check(const gnutls_datum_t *chain, unsigned n, struct snet_buf *spki,
 		    uint8_t keyid[static SNET_KEYID_BYTES], struct snet_error *err);
 
-/* May the holder of this key, who presented this chain, come in? keyid: from snet_cert_check of
- * the same chain, whose owner must have proven possession. SNET_EDENIED names the key id that
- * was seen. */
+/* May the holder of this key, who presented this chain, come in? keyid: from
+ * snet_cert_check of the same chain, whose owner must have proven possession. SNET_EDENIED
+ * names the key id that was seen. */
 int snet_trust_check(const struct snet_trust *t, const uint8_t keyid[static SNET_KEYID_BYTES],
 		     const gnutls_datum_t *chain, unsigned n, struct snet_error *err);
 

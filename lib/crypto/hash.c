@@ -38,8 +38,8 @@ int snet_key_compare(const struct snet_slice *a, const struct snet_slice *b)
 	return order ? order : (a->n > b->n) - (a->n < b->n);
 }
 
-/* A length as bincode writes it. The encoder of wire/bincode is out of reach: crypto and wire
- * are one layer. */
+/* A length as bincode writes it. The encoder of wire/bincode is out of reach:
+ * crypto and wire are one layer. */
 static void update_length(struct snet_blake3 *h, uint64_t v)
 {
 	uint8_t p[8];

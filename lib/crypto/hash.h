@@ -1,5 +1,5 @@
-/* Hash: SHA-256 and HMAC-SHA1 (GnuTLS), BLAKE3 (ours), the crate's ids and list digests, random
- * bytes. */
+/* Hash: SHA-256 and HMAC-SHA1 (GnuTLS), BLAKE3 (ours), the crate's ids
+ * and list digests, random bytes. */
 #ifndef SNET_CRYPTO_HASH_H
 #define SNET_CRYPTO_HASH_H
 

@@ -10,8 +10,8 @@
 #include "crypto/certificate.h"
 #include "crypto/hash.h"
 
-/* The validity the Rust crate's certificates have. Nobody checks it: a key is trusted because
- * it is pinned. */
+/* The validity the Rust crate's certificates have. Nobody checks it: a key is
+ * trusted because it is pinned. */
 #define NOT_BEFORE 157766400  /* 1975-01-01T00:00:00Z */
 #define NOT_AFTER 67090118400 /* 4096-01-01T00:00:00Z */
 

@@ -38,8 +38,8 @@ void snet_identity_free(struct snet_identity *id);
  * it. SNET_EKEY: not readable, open to group or others, not a key, or a certificate of another
  * key; SNET_ENOMEM. err names the path. */
 int snet_identity_load(struct snet_identity **out, const char *path, struct snet_error *err);
-/* PKCS#8 and certificates, mode 0600, never half written. SNET_EIO: it exists and force was not
- * given, ... */
+/* PKCS#8 and certificates, mode 0600, never half written. SNET_EIO: it exists
+ * and force was not given, ... */
 int snet_identity_save(const struct snet_identity *id, const char *path, bool force,
 		       struct snet_error *err);
 

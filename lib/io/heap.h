@@ -10,9 +10,8 @@ struct snet_heap {
 };
 
 void snet_heap_fini(struct snet_heap *h);
-int snet_heap_put(
-	struct snet_heap *h,
-	struct snet_timer *t); /* or moves it after its deadline changed; SNET_ENOMEM */
+/* Or moves it, after its deadline changed. SNET_ENOMEM. */
+int snet_heap_put(struct snet_heap *h, struct snet_timer *t);
 void snet_heap_del(struct snet_heap *h, struct snet_timer *t);
 
 static inline struct snet_timer *snet_heap_first(const struct snet_heap *h)

@@ -45,8 +45,7 @@ struct snet_signal {
 };
 
 struct snet_child {
-	struct snet_io *
-		io; /* of a pidfd: no SIGCHLD handler, which would be the program's, not ours */
+	struct snet_io *io; /* of a pidfd: a SIGCHLD handler would be the program's, not ours */
 	int pid, pidfd;
 	void (*fn)(int pid, int status, void *user);
 	void *user;

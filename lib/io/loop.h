@@ -13,15 +13,15 @@
 struct snet_loop;
 
 int snet_loop_new(struct snet_loop **out); /* SNET_ENOMEM, SNET_EIO */
-void snet_loop_free(
-	struct snet_loop *l); /* NULL is fine; whatever was attached must be detached before */
+/* NULL is fine. Whatever was attached must be detached before. */
+void snet_loop_free(struct snet_loop *l);
 void snet_loop_run(struct snet_loop *l); /* returns after snet_loop_stop */
 void snet_loop_stop(struct snet_loop *l);
-snet_time snet_loop_now(
-	const struct snet_loop *l); /* read once per turn: use this, not the clock */
+/* Read once per turn: use this, not the clock. */
+snet_time snet_loop_now(const struct snet_loop *l);
 
-/* ---- timers. Caller's storage, zeroed; fn is called once, at or after the deadline, and may
- * set it again. */
+/* ---- timers. Caller's storage, zeroed; fn is called once, at or after the
+ * deadline, and may set it again. */
 struct snet_timer {
 	void (*fn)(struct snet_timer *t, snet_time now);
 	void *user;
@@ -29,18 +29,18 @@ struct snet_timer {
 	size_t slot; /* place in the heap + 1; 0: not set */
 };
 
-int snet_timer_set(struct snet_loop *l, struct snet_timer *t,
-		   snet_time deadline); /* SNET_NEVER stops; SNET_ENOMEM */
+/* SNET_NEVER stops it. SNET_ENOMEM. */
+int snet_timer_set(struct snet_loop *l, struct snet_timer *t, snet_time deadline);
 void snet_timer_stop(struct snet_loop *l, struct snet_timer *t);
 
 /* ---- descriptors. A regular file is always ready. The descriptor stays the caller's. */
 enum { SNET_READ = 1, SNET_WRITE = 2 };
 struct snet_io;
-typedef void snet_io_fn(struct snet_io *io, int ready,
-			void *user); /* ready: SNET_READ | SNET_WRITE */
+/* ready: SNET_READ | SNET_WRITE. */
+typedef void snet_io_fn(struct snet_io *io, int ready, void *user);
 
-struct snet_io *snet_io_new(struct snet_loop *l, int fd, snet_io_fn *fn,
-			    void *user);         /* wants nothing yet */
+/* Wants nothing yet. */
+struct snet_io *snet_io_new(struct snet_loop *l, int fd, snet_io_fn *fn, void *user);
 void snet_io_want(struct snet_io *io, int what); /* 0: nothing */
 int snet_io_wanted(const struct snet_io *io);
 void snet_io_free(struct snet_io *io); /* NULL is fine; allowed in its own callback */

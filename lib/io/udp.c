@@ -20,8 +20,8 @@ struct snet_udp {
 	void *user;
 	struct snet_io *io;
 	bool no_mmsg;
-	size_t parked, parked_segment,
-		parked_from; /* bytes of the scratch that wait for the socket */
+	/* Bytes of the scratch that wait for the socket. */
+	size_t parked, parked_segment, parked_from;
 	uint8_t parked_ecn;
 	struct snet_path parked_path;
 	struct snet_addr names[RX_SLOTS];
@@ -134,8 +134,8 @@ static int send_once(struct snet_udp *u, const struct snet_path *path, uint8_t e
 	for (int tries = 0; tries < 3; tries++) {
 		if (sendmsg(u->sock.fd, &m, MSG_DONTWAIT) >= 0)
 			return 0;
-		/* With IP_RECVERR an old ICMP error is reported once, by whatever call comes
-		 * next. */
+		/* With IP_RECVERR an old ICMP error is reported once, by
+		 * whatever call comes next. */
 		if (errno != ECONNREFUSED && errno != EHOSTUNREACH && errno != EINTR)
 			break;
 		drain_errors(u);

@@ -28,8 +28,8 @@ struct snet_udp_events {
 	/* The same for STUN; NULL: dropped. */
 	void (*on_stun)(const struct snet_path *path, uint8_t *p, size_t n, void *user);
 	void (*on_unreachable)(const struct snet_addr *remote, void *user); /* ICMP said so */
-	void (*on_writable)(
-		void *user); /* after snet_udp_is_blocked: the scratch is free again */
+	/* After snet_udp_is_blocked: the scratch is free again. */
+	void (*on_writable)(void *user);
 };
 
 struct snet_udp_opts {

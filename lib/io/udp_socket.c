@@ -16,9 +16,8 @@
 #define UDP_SEGMENT 103
 #endif
 
-#define BUFFER_BYTES                                                                           \
-	(4 << 20) /* of the socket, each way: more than the initial congestion windows of many \
-		     peers */
+/* Of the socket, each way: more than the initial congestion windows of many peers. */
+#define BUFFER_BYTES (4 << 20)
 
 static bool on(int fd, int level, int option, int value)
 {
@@ -112,8 +111,8 @@ int snet_udp_socket_open(struct snet_udp_socket *s, const struct snet_addr *at, 
 	return SNET_OK;
 }
 
-/* ---- addresses: an IPv6 socket says ::ffff:192.0.2.1 for IPv4; everyone above sees plain
- * IPv4. */
+/* ---- addresses: an IPv6 socket says ::ffff:192.0.2.1 for IPv4;
+ * everyone above sees plain IPv4. */
 
 static void unmap(struct snet_addr *a)
 {

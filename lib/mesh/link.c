@@ -32,8 +32,8 @@ static enum snet_link_want dial(struct snet_link *l, snet_time now)
 		     SNET_LINK_DIAL);
 }
 
-/* Whole backoff, doubled per try, drawn from its upper half: parties started together do not
- * dial together. */
+/* Whole backoff, doubled per try, drawn from its upper half: parties started
+ * together do not dial together. */
 static snet_time backoff(struct snet_link *l, uint32_t random)
 {
 	snet_time whole = SNET_LINK_BACKOFF_MIN

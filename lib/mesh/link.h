@@ -1,13 +1,19 @@
-/* Link: the life of one dial. Dial, be up, lose it, back off with jitter, dial again, until the
- * wait is over.
+/* clang-format off */
+/* Link: the life of one dial. Dial, be up, lose it, back off with jitter, dial again, until
+ * the wait is over.
  *
- *   DOWN --start--> DIALING --opened--> UP --lost--> WAITING --due--> DIALING ...      any
- * --close--> CLOSED
- *                      `--lost, due-------------------^   `--the wait is over--> CLOSED (want
- * GIVE_UP)
+ *             start             opened          lost
+ *       DOWN ------> DIALING ------------> UP ------> WAITING
+ *                    ^     |                           ^   |
+ *                    |     `--------- lost, due -------'   |
+ *                    `------------------ due --------------'
+ *
+ *       Any of them goes to CLOSED on close; instead of waiting or dialling once the wait is
+ *       over, with GIVE_UP wanted.
  *
  * Pure: holds no socket, reads no clock, calls nobody. The owner feeds events, the time and a
  * random number, does what is wanted, and comes back at link.deadline. */
+/* clang-format on */
 #ifndef SNET_MESH_LINK_H
 #define SNET_MESH_LINK_H
 
@@ -15,8 +21,8 @@
 
 #include "base/clock.h"
 
-#define SNET_LINK_BACKOFF_MIN \
-	(50 * SNET_MS) /* doubles up to the ceiling; each drawn from [half, whole] */
+/* Doubles from one to the other; each wait is drawn from [half, whole]. */
+#define SNET_LINK_BACKOFF_MIN (50 * SNET_MS)
 #define SNET_LINK_BACKOFF_MAX (2 * SNET_SEC)
 
 enum snet_link_state {

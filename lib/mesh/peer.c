@@ -9,15 +9,11 @@
 #include "wire/envelope.h"
 #include "wire/record.h"
 
-#define SYNC                                                                      \
-	0xff          /* the first byte of the crate's stream, stoffelnet-wire(7) \
-		       */
+#define SYNC 0xff     /* the first byte of the crate's stream, stoffelnet-wire(7) */
 #define HELLO_MAX 256 /* bytes of a hello frame */
 #define HELLO_TIME (10 * SNET_SEC)
 #define STALL_TIME (30 * SNET_SEC)
-#define STALL_BYTES                                                                 \
-	1024 /* a message in progress that gains less in STALL_TIME is not progress \
-	      */
+#define STALL_BYTES 1024 /* a message that gains less in STALL_TIME makes no progress */
 
 struct snet_peer {
 	struct snet_framed framed; /* first: its callbacks find the peer by it */
@@ -318,8 +314,8 @@ static void on_close(struct snet_conn *c, int code, const char *why, bool by_pee
 	struct snet_peer *p = user;
 
 	p->seen = *c;
-	/* The hello is not the owner's: it may be unacknowledged without anything being lost.
-	 */
+	/* The hello is not the owner's: it may be unacknowledged
+	 * without anything being lost. */
 	p->undelivered = c->transport->queued(c);
 	if (p->undelivered > p->sent)
 		p->undelivered = (size_t)p->sent;

@@ -22,34 +22,37 @@ struct snet_message {
 
 /* Callbacks may send, pause, finish and close; none may free. */
 struct snet_peer_events {
-	void (*on_up)(struct snet_peer *p, void *user); /* hello said and heard */
+	/* Hello was said and heard. */
+	void (*on_up)(struct snet_peer *p, void *user);
 	/* One whole message, borrowed for the call: whoever cannot pass it on at once copies
 	 * it, and pauses. With snet_peer_opts.parts, runs of a message in order instead,
-	 * without its boundaries: seq is then 0. */
+	 * without its boundaries: seq is then 0, and kind right only in the first. */
 	void (*on_message)(struct snet_peer *p, const struct snet_message *m, void *user);
-	void (*on_eof)(struct snet_peer *p,
-		       void *user); /* the peer sends no more; all it sent was delivered */
-	void (*on_drain)(struct snet_peer *p,
-			 void *user); /* send accepts again after SNET_EAGAIN */
-	void (*on_flushed)(struct snet_peer *p,
-			   void *user); /* finished, and everything is acknowledged */
-	/* Once, and last; the peer is freed after it returns. code SNET_OK: it closed with 0.
-	 */
+	/* The peer sends no more, and all it sent has been delivered. */
+	void (*on_eof)(struct snet_peer *p, void *user);
+	/* More is welcome again, after SNET_EAGAIN or a can_send that said no. */
+	void (*on_drain)(struct snet_peer *p, void *user);
+	/* Finished, and everything is acknowledged. */
+	void (*on_flushed)(struct snet_peer *p, void *user);
+	/* Once, and last, after all that came before the end was delivered, unless it was us
+	 * who closed; the peer is freed after it returns. code SNET_OK: closed with 0;
+	 * SNET_ETRUNCATED: by the peer, in the middle of a message. */
 	void (*on_down)(struct snet_peer *p, int code, const char *why, bool by_peer,
 			void *user);
 };
 
 struct snet_peer_opts {
-	uint32_t max_message;    /* bytes, 0: SNET_MESSAGE_DEFAULT */
+	uint32_t max_message;    /* bytes we take, 0: SNET_MESSAGE_DEFAULT */
 	bool parts;              /* hand on bytes as they come (format raw) */
 	uint64_t id;             /* said in our hello: the party id, or our derived id */
 	enum snet_role role;     /* said in our hello */
 	snet_time hello_timeout; /* [10 s] */
-	snet_time stall_timeout; /* no progress of what is under way, either way [30 s];
-				    SNET_NEVER: off */
+	/* No progress of what is under way, either way [30 s]; SNET_NEVER: off. */
+	snet_time stall_timeout;
 };
 
-/* Takes a connection over in on_accept. SNET_ENOMEM: c has been closed. on_up follows. */
+/* Takes a connection over in on_accept. on_up or on_down follows.
+ * SNET_ENOMEM: c has been closed. */
 int snet_peer_accept(struct snet_peer **out, struct snet_loop *l, struct snet_conn *c,
 		     const struct snet_peer_opts *o, const struct snet_peer_events *ev,
 		     void *user);
@@ -60,30 +63,31 @@ int snet_peer_dial(struct snet_peer **out, struct snet_loop *l, struct snet_endp
 		   const struct snet_peer_events *ev, void *user, struct snet_error *err);
 
 /* All of it or nothing. SNET_EAGAIN: the queue is at its ceiling, on_drain follows;
- * SNET_ETOOBIG; SNET_ECLOSED after finish or on_down; SNET_EINVAL for a stream above 15, and in
- * the crate's profile above 0. */
+ * SNET_ETOOBIG: above SNET_MESSAGE_MAX; SNET_ECLOSED before on_up and after finish, close or
+ * on_down; SNET_EINVAL for a stream above 15, and in the crate's profile above 0; SNET_ENOMEM.
+ * Slices: as the transport's send. */
 int snet_peer_send(struct snet_peer *p, unsigned stream, uint8_t kind,
 		   const struct snet_slice *v, size_t n);
 bool snet_peer_can_send(struct snet_peer *p);       /* more is welcome; after false, on_drain */
 size_t snet_peer_queued(const struct snet_peer *p); /* bytes not acknowledged */
-size_t snet_peer_undelivered(
-	const struct snet_peer *p);         /* in on_down: bytes it never acknowledged */
+/* In on_down: bytes it never acknowledged. */
+size_t snet_peer_undelivered(const struct snet_peer *p);
 void snet_peer_finish(struct snet_peer *p); /* half-close: on_flushed follows */
 
-/* While paused no on_message and no on_eof; the peer's window fills and it stops. Pauses count.
- */
+/* While paused no on_message and no on_eof, and no on_down while anything is held back; the
+ * peer's window fills and it stops. Pauses count. */
 void snet_peer_pause(struct snet_peer *p);
 void snet_peer_resume(struct snet_peer *p);
 
 /* At once. on_down follows, later. */
 void snet_peer_close(struct snet_peer *p, int code, const char *why);
 
-const struct snet_conn *snet_peer_conn(
-	const struct snet_peer *p); /* key, addresses, role, profile */
-uint64_t snet_peer_id(
-	const struct snet_peer *p); /* what its hello said; the crate's: its derived id */
-enum snet_role snet_peer_role(
-	const struct snet_peer *p); /* the other side's: server when we dialled */
+/* Key, addresses, profile; a copy once it is closed. */
+const struct snet_conn *snet_peer_conn(const struct snet_peer *p);
+/* What its hello said; in the crate's profile its derived id. */
+uint64_t snet_peer_id(const struct snet_peer *p);
+/* What its hello said; in the crate's profile what ALPN did, and server when we dialled. */
+enum snet_role snet_peer_role(const struct snet_peer *p);
 void *snet_peer_user(const struct snet_peer *p);
 
 #endif

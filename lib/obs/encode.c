@@ -48,8 +48,8 @@ static const uint8_t six[256] = {
 };
 /* clang-format on */
 
-/* The last four characters, which may be padded; returns the number of bytes, 0 for nonsense.
- */
+/* The last four characters, which may be padded; returns the
+ * number of bytes, 0 for nonsense. */
 static size_t decode_tail(uint8_t *o, const uint8_t *s)
 {
 	uint32_t a = six[s[0]], b = six[s[1]], c = six[s[2]], d = six[s[3]];

@@ -22,8 +22,8 @@ void snet_json_line(struct snet_buf *b)
 
 void snet_json_key(struct snet_buf *b, const char *key)
 {
-	/* No value ends in a brace that opens: what the object holds already is told by its
-	 * last byte. */
+	/* No value ends in a brace that opens: what the object holds
+	 * already is told by its last byte. */
 	bool first = b->n && b->p[b->n - 1] == '{';
 	size_t n = strlen(key);
 	uint8_t *p = snet_buf_room(b, n + 4);
@@ -39,8 +39,8 @@ void snet_json_key(struct snet_buf *b, const char *key)
 	snet_buf_took(b, n + 3 + !first);
 }
 
-/* Bytes at the front that stand for themselves in a JSON string; UTF-8 has been looked at. In
- * words of eight. */
+/* Bytes at the front that stand for themselves in a JSON string; UTF-8 has been
+ * looked at. In words of eight. */
 static size_t plain(const uint8_t *p, size_t n)
 {
 	const uint64_t ones = 0x0101010101010101u, highs = 0x8080808080808080u;
@@ -50,9 +50,9 @@ static size_t plain(const uint8_t *p, size_t n)
 		uint64_t w, control, quote, slash;
 
 		memcpy(&w, p + i, 8);
-		/* The high bit of a byte is set where the byte is below 0x20, or zero after the
-		 * exclusive or. A borrow reaches only bytes above one that is special itself.
-		 */
+		/* The high bit of a byte is set where the byte is below 0x20, or
+		 * zero after the exclusive or. A borrow reaches only bytes above
+		 * one that is special itself. */
 		control = (w - ones * 0x20) & ~w;
 		quote = w ^ ones * '"';
 		slash = w ^ ones * '\\';

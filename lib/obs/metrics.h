@@ -39,8 +39,8 @@ static inline void snet_gauge(enum snet_metric m, uint64_t v)
 
 /* Appends the whole exposition. SNET_OK, SNET_ETOOBIG, SNET_ENOMEM. */
 int snet_metrics_text(struct snet_buf *b);
-/* The same to a file, by way of path.tmp and rename, so that a reader never sees half.
- * SNET_EIO. */
+/* The same to a file, by way of path.tmp and rename, so that a
+ * reader never sees half. SNET_EIO. */
 int snet_metrics_write(const char *path, struct snet_error *err);
 
 #endif

@@ -49,8 +49,8 @@ static void give_up(struct snet_qlog *q)
 	q->done = true;
 }
 
-/* A stranger picks the connection id, and with it the name: O_EXCL keeps one from replacing
- * another's log. */
+/* A stranger picks the connection id, and with it the name: O_EXCL keeps one
+ * from replacing another's log. */
 static void open_file(struct snet_qlog *q)
 {
 	int fd = open(q->path, O_WRONLY | O_CREAT | O_EXCL | O_CLOEXEC | O_NOFOLLOW, 0644);

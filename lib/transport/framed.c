@@ -3,14 +3,11 @@
 #include <stdlib.h>
 #include <string.h>
 
-#define HELD_MAX                                                                  \
-	(256u << 20) /* far above any window: a transport that ignores its own is \
-			stopped here */
+/* Far above any window: a transport that ignores its own is stopped here. */
+#define HELD_MAX (256u << 20)
 #define HEAD_MAX 8
-#define ON_STACK 16 /* slices */
-#define JOIN_BELOW                                                 \
-	1024 /* bytes: a small message is one run to copy, not two \
-	      */
+#define ON_STACK 16     /* slices */
+#define JOIN_BELOW 1024 /* bytes: a small message is one run to copy, not two */
 
 static void on_resume(struct snet_task *task);
 
@@ -79,8 +76,7 @@ static void fail(struct snet_framed *f, int code, const char *why)
 	f->ev->on_error(f, code, why);
 }
 
-/* Reads frames until the bytes are used up or the owner pauses; returns the
- * bytes taken. */
+/* Reads frames until the bytes are used up or the owner pauses; returns the bytes taken. */
 static size_t feed(struct snet_framed *f, struct snet_rx *r, unsigned stream, const uint8_t *p,
 		   size_t n)
 {
@@ -102,7 +98,7 @@ static size_t feed(struct snet_framed *f, struct snet_rx *r, unsigned stream, co
 		}
 	}
 	if (rc == SNET_ETOOBIG)
-		fail(f, rc, "a message is larger than --max-message allows");
+		fail(f, rc, "a message is larger than is taken here");
 	else if (rc < 0)
 		fail(f, rc, "out of memory");
 	snet_frame_trim(&r->frame);
@@ -166,7 +162,7 @@ void snet_framed_input(struct snet_framed *f, unsigned stream, const uint8_t *p,
 		f->busy = false;
 		credit(f, stream, taken);
 	}
-	if (!f->broken && hold(f, r, p + taken, n - taken))
+	if (!f->broken && (taken == n || hold(f, r, p + taken, n - taken)))
 		end(f, r);
 }
 

@@ -1,6 +1,6 @@
-/* Framed: messages over any transport's connection. Reassembles each stream,
- * holds what comes while the owner is paused (bounded by the window: it is not
- * credited), and puts the length before what is sent. */
+/* Framed: messages over any transport's connection. Reassembles each stream, holds what comes
+ * while the owner is paused (bounded by the window: it is not credited), and sends each frame
+ * in one piece behind the head its owner gives. */
 #ifndef SNET_TRANSPORT_FRAMED_H
 #define SNET_TRANSPORT_FRAMED_H
 
@@ -16,11 +16,11 @@ struct snet_framed_events {
 	/* With parts: a run of a frame; first and last say where it lies. */
 	void (*on_part)(struct snet_framed *f, unsigned stream, const uint8_t *p, size_t n,
 			bool first, bool last);
-	/* Every stream the peer sent on has ended, between frames. */
+	/* Every stream the peer sent on has ended, stream 0 among them, between frames. */
 	void (*on_end)(struct snet_framed *f);
-	/* The frames make no sense; nothing more comes. */
+	/* SNET_ETOOBIG, SNET_ETRUNCATED, SNET_ENOMEM; nothing more comes. */
 	void (*on_error)(struct snet_framed *f, int code, const char *why);
-	/* After a resume: nothing is held back any more. */
+	/* After a resume or ungate, and not paused again: what was held has been read. */
 	void (*on_idle)(struct snet_framed *f);
 };
 
@@ -43,7 +43,7 @@ struct snet_framed {
 	bool gated; /* only stream 0 is read; what comes on the others is held */
 };
 
-/* In the owner's storage. */
+/* f: the owner's storage. c: NULL when there is none yet. */
 void snet_framed_init(struct snet_framed *f, struct snet_loop *l, struct snet_conn *c,
 		      uint32_t max, const struct snet_framed_events *ev);
 void snet_framed_fini(struct snet_framed *f);
@@ -52,15 +52,16 @@ void snet_framed_set_max(struct snet_framed *f, uint32_t max); /* from the next 
 /* What the connection's on_data brings. */
 void snet_framed_input(struct snet_framed *f, unsigned stream, const uint8_t *p, size_t n,
 		       bool fin);
-void snet_framed_pause(struct snet_framed *f); /* counts */
+/* Pauses count. What was held is read before the loop sleeps, not in the call. */
+void snet_framed_pause(struct snet_framed *f);
 void snet_framed_resume(struct snet_framed *f);
 void snet_framed_ungate(struct snet_framed *f);
-bool snet_framed_is_idle(const struct snet_framed *f); /* nothing is held */
+/* Nothing is held, and no end of a stream waits to be told. */
+bool snet_framed_is_idle(const struct snet_framed *f);
 /* Bytes of frames begun and not complete, on all streams. */
 size_t snet_framed_partial(const struct snet_framed *f);
 
-/* One frame: head (at most 8 bytes, copied) and then the slices. As the
- * transport's send. */
+/* One frame: head (at most 8 bytes, copied) and then the slices. As the transport's send. */
 int snet_framed_send(struct snet_framed *f, unsigned stream, const uint8_t *head, size_t n_head,
 		     const struct snet_slice *v, size_t n);
 

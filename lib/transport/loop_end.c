@@ -70,7 +70,7 @@ void loop_end_bury(struct loop_end *c)
 	drop(c->pair);
 }
 
-/* The crate closes everything with 0 and says why in words, WIRE §1.9. */
+/* The crate closes everything with 0 and says why in words, stoffelnet-wire(7). */
 static int heard(const struct loop_end *c, int code, const char *why)
 {
 	if (c->base.profile == SNET_PROFILE_SNET1)

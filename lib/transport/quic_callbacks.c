@@ -4,8 +4,8 @@
 
 #include "base/log.h"
 
-/* What ngtcp2 calls. Record, mark dirty, return: ngtcp2 must not be asked to read or write from
- * here. */
+/* What ngtcp2 calls. Record, mark dirty, return: ngtcp2 must not be
+ * asked to read or write from here. */
 
 static struct snet_quic_conn *conn_of(void *user)
 {
@@ -65,8 +65,8 @@ static int on_dcid_status(ngtcp2_conn *q, ngtcp2_connection_id_status_type type,
 		forget_reset(c, token);
 		return 0;
 	}
-	/* A token that another connection claims too is a peer's trick: the first one keeps it.
-	 */
+	/* A token that another connection claims too is a peer's
+	 * trick: the first one keeps it. */
 	if (c->n_resets == sizeof(c->resets) / sizeof(c->resets[0]) ||
 	    snet_map_get(&c->ep->resets, token, NGTCP2_STATELESS_RESET_TOKENLEN))
 		return 0;
@@ -78,8 +78,8 @@ static int on_dcid_status(ngtcp2_conn *q, ngtcp2_connection_id_status_type type,
 
 /* ---- handshake */
 
-/* Once the handshake is over the TLS session is gone: what a peer still says there (tickets) is
- * of no interest. */
+/* Once the handshake is over the TLS session is gone: what a peer still says there
+ * (tickets) is of no interest. */
 static int on_crypto_data(ngtcp2_conn *q, ngtcp2_encryption_level level, uint64_t offset,
 			  const uint8_t *p, size_t n, void *user)
 {

@@ -7,8 +7,8 @@
 #include "base/log.h"
 #include "obs/metrics.h"
 
-/* How a connection ends: who said why, in whose words, and the tomb that says it again (RFC
- * 9000 §10). */
+/* How a connection ends: who said why, in whose words, and the tomb that
+ * says it again (RFC 9000 §10). */
 
 #define TLS_ALERT 0x100 /* CRYPTO_ERROR: 0x100 + alert, RFC 9000 §20.1 */
 #define ALERT_BAD_CERTIFICATE (TLS_ALERT + 42)

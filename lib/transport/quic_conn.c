@@ -269,8 +269,8 @@ void snet_quic_conn_opened(struct snet_quic_conn *c)
 		c->base.events->on_open(&c->base, c->base.user);
 		return;
 	}
-	/* Stream 0 is always there: what is sent on it waits until the dialler has opened it.
-	 */
+	/* Stream 0 is always there: what is sent on it waits until
+	 * the dialler has opened it. */
 	s = snet_quic_stream_new(c, 0, SNET_QUIC_STREAM_MESSAGES, true);
 	if (!s) {
 		snet_quic_conn_close(c, SNET_ENOMEM, "out of memory");
@@ -305,8 +305,7 @@ void snet_quic_conn_input(struct snet_quic_conn *c, const struct snet_path *path
 	if (c->closing)
 		return;
 	if (!c->server)
-		mine.local = c->base.local; /* a dialler has one local address, whatever the
-					       socket says */
+		mine.local = c->base.local; /* its only one, whatever the socket says */
 	qpath = snet_quic_path(&mine);
 	c->heard = snet_quic_turn(c);
 	c->received += n;
@@ -334,8 +333,8 @@ void snet_quic_conn_input(struct snet_quic_conn *c, const struct snet_path *path
 		return;
 	}
 	snet_quic_mark(c);
-	/* Handshakes are latency: waiting for the end of the turn would leave the other side
-	 * idle. */
+	/* Handshakes are latency: waiting for the end of the turn would
+	 * leave the other side idle. */
 	if (c->tls && !snet_udp_is_blocked(c->ep->udp))
 		snet_quic_tx(c);
 }

@@ -1,7 +1,7 @@
-/* A QUIC connection: its state, its streams, and what the files snet_quic_conn,
- * snet_quic_callbacks, snet_quic_stream, snet_quic_tx and snet_quic_close do for each other.
- * Rules: ngtcp2 is called only from these; its callbacks record and mark dirty; a connection
- * dies only in the flush; time is read once per turn. */
+/* A QUIC connection: its state, its streams, and what the files quic_conn, quic_callbacks,
+ * quic_stream, quic_tx and quic_close do for each other. Rules: only these and quic_endpoint
+ * call ngtcp2 for it; its callbacks record and mark dirty; a connection dies only in the
+ * flush; what comes in has the time of the turn, what is written that of the clock. */
 #ifndef SNET_TRANSPORT_QUIC_CONN_H
 #define SNET_TRANSPORT_QUIC_CONN_H
 
@@ -19,8 +19,7 @@ struct snet_quic_stream {
 	unsigned number;
 	bool sends, fin, fin_sent, blocked, gone;
 	bool fin_acked; /* everything, FIN too */
-	bool announce;  /* nothing was sent on it yet: an empty frame makes the peer know of it
-			 */
+	bool announce;  /* nothing was sent on it yet: an empty frame tells the peer of it */
 	size_t credit;  /* read by the owner, not yet told to the peer */
 	struct snet_txq tx;
 };
@@ -62,8 +61,7 @@ struct snet_quic_conn {
 	uint64_t sent, received; /* UDP payload */
 	struct snet_qlog *qlog;
 	ngtcp2_cid first; /* server: the id the client made up, routed here too */
-	uint8_t resets[4][NGTCP2_STATELESS_RESET_TOKENLEN]; /* that would be for us, in
-							       ep->resets */
+	uint8_t resets[4][NGTCP2_STATELESS_RESET_TOKENLEN]; /* meant for us, in ep->resets */
 };
 
 /* ---- quic_conn.c */
@@ -75,15 +73,15 @@ int snet_quic_conn_accept(struct snet_quic_conn **out, struct snet_endpoint *e,
 void snet_quic_conn_input(struct snet_quic_conn *c, const struct snet_path *path, uint8_t ecn,
 			  const uint8_t *p, size_t n);
 void snet_quic_conn_expired(struct snet_timer *t, snet_time now);
-void snet_quic_conn_opened(
-	struct snet_quic_conn *c); /* from the callbacks: both sides are authenticated */
-void snet_quic_conn_settle(struct snet_quic_conn *c); /* news for the owner, after anything was
-							 fed in or written */
+/* From the callbacks: both sides are authenticated. */
+void snet_quic_conn_opened(struct snet_quic_conn *c);
+/* News for the owner, after anything was fed in or written. */
+void snet_quic_conn_settle(struct snet_quic_conn *c);
 void snet_quic_conn_free(struct snet_quic_conn *c);
 
 /* ---- quic_close.c: each begins the end, which comes in the flush */
-void snet_quic_conn_close(struct snet_quic_conn *c, int code,
-			  const char *why); /* by us, in the application's words */
+/* By us, in the application's words. */
+void snet_quic_conn_close(struct snet_quic_conn *c, int code, const char *why);
 void snet_quic_conn_fail(struct snet_quic_conn *c, int code, const char *why, bool silent,
 			 bool by_peer);
 void snet_quic_conn_refuse(struct snet_quic_conn *c); /* TLS said no */
@@ -95,20 +93,20 @@ void snet_quic_conn_bury(struct snet_quic_conn *c);   /* tell everyone, tomb, fr
 extern const ngtcp2_callbacks snet_quic_client_callbacks, snet_quic_server_callbacks;
 
 /* ---- quic_tx.c */
-void snet_quic_tx_stalled(struct snet_quic_conn *c,
-			  snet_time now); /* looks for a path that has got narrower */
-void snet_quic_tx(
-	struct snet_quic_conn *c); /* writes what there is to write; may begin closing */
+/* Looks for a path that has got narrower. */
+void snet_quic_tx_stalled(struct snet_quic_conn *c, snet_time now);
+/* Writes what there is to write; may begin closing. */
+void snet_quic_tx(struct snet_quic_conn *c);
 
 /* ---- quic_stream.c */
 struct snet_quic_stream *snet_quic_stream_new(struct snet_quic_conn *c, int64_t id,
 					      unsigned number, bool sends);
-struct snet_quic_stream *snet_quic_stream_to_send(
-	struct snet_quic_conn *c, unsigned number); /* opens it; NULL: not possible */
-struct snet_quic_stream *snet_quic_stream_ready(
-	struct snet_quic_conn *c); /* whose turn it is, or NULL */
-bool snet_quic_stream_may_end(const struct snet_quic_conn *c,
-			      const struct snet_quic_stream *s); /* its FIN may go now */
+/* Opens it if need be. NULL: not possible. */
+struct snet_quic_stream *snet_quic_stream_to_send(struct snet_quic_conn *c, unsigned number);
+/* Whose turn it is, or NULL. */
+struct snet_quic_stream *snet_quic_stream_ready(struct snet_quic_conn *c);
+/* Its FIN may go now. */
+bool snet_quic_stream_may_end(const struct snet_quic_conn *c, const struct snet_quic_stream *s);
 void snet_quic_stream_credit(struct snet_quic_conn *c);
 void snet_quic_stream_acked(struct snet_quic_conn *c, struct snet_quic_stream *s,
 			    uint64_t offset);

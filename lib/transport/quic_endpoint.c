@@ -296,8 +296,8 @@ static int prepare(struct snet_endpoint *e, struct snet_error *err)
 						       : SNET_OK;
 }
 
-/* Before 1.22.1 the tracer writes the peer's parameters into a buffer that they can overflow.
- */
+/* Before 1.22.1 the tracer writes the peer's parameters into a
+ * buffer that they can overflow. */
 static void warn_of_qlog(const struct snet_endpoint *e)
 {
 	const ngtcp2_info *lib = ngtcp2_version(0);

@@ -1,5 +1,5 @@
 /* A QUIC endpoint: one UDP socket, the table that says whose a datagram is, and what
- * snet_quic_endpoint and snet_quic_stateless do for the connections. */
+ * quic_endpoint and quic_stateless do for the connections. */
 #ifndef SNET_TRANSPORT_QUIC_ENDPOINT_H
 #define SNET_TRANSPORT_QUIC_ENDPOINT_H
 
@@ -14,10 +14,8 @@
 struct snet_quic_conn;
 struct snet_quic_tls;
 
-#define SNET_QUIC_CID                                                           \
-	8 /* bytes of every connection id we hand out: short headers do not say \
-	   */
-#define SNET_QUIC_MIN_PAYLOAD 1200   /* RFC 9000 §14 */
+#define SNET_QUIC_CID 8            /* bytes of every id we hand out: short headers do not say */
+#define SNET_QUIC_MIN_PAYLOAD 1200 /* RFC 9000 §14 */
 #define SNET_QUIC_PLAIN_PAYLOAD 1452 /* what an ordinary path carries */
 #define SNET_QUIC_STREAM_MESSAGES 0  /* number of the bidirectional stream */
 #define SNET_QUIC_TOMBS 4096         /* closed connections that still answer */
@@ -49,11 +47,11 @@ struct snet_endpoint {
 	void *user;
 	struct snet_quic_tls *tls;
 	struct snet_addr bound;
-	ngtcp2_cid last_cid; /* of the last datagram, and whose it was: most trains are of one
-				connection */
+	/* Of the last datagram, and whose it was: most trains are of one connection. */
+	ngtcp2_cid last_cid;
 	struct snet_quic_entry *last;
-	struct snet_map cids, resets; /* connection id -> snet_quic_entry; reset token of a peer
-					 -> snet_quic_conn */
+	struct snet_map cids;   /* connection id -> snet_quic_entry */
+	struct snet_map resets; /* reset token of a peer -> snet_quic_conn */
 	struct snet_list conns, dirty, tombs;
 	size_t n_conns, n_tombs, half_open;
 	struct snet_task flush;

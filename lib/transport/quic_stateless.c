@@ -56,8 +56,8 @@ void snet_quic_stateless_retry(struct snet_endpoint *e, const struct snet_path *
 		snet_udp_answer(e->udp, path, out, (size_t)k);
 }
 
-/* 1: the token is good and says the first destination id; 0: go on without; negative: answered.
- */
+/* 1: the token is good and says the first destination id; 0: go on
+ * without; negative: answered. */
 static int check_token(struct snet_endpoint *e, const struct snet_path *path, ngtcp2_pkt_hd *hd,
 		       ngtcp2_cid *odcid)
 {

@@ -40,8 +40,8 @@ static struct snet_quic_stream *find(struct snet_quic_conn *c, unsigned number, 
 	return NULL;
 }
 
-/* Stream k > 0 is this side's k-th unidirectional one: the lower ones are opened with it,
- * silently. */
+/* Stream k > 0 is this side's k-th unidirectional one: the lower ones
+ * are opened with it, silently. */
 struct snet_quic_stream *snet_quic_stream_to_send(struct snet_quic_conn *c, unsigned number)
 {
 	struct snet_quic_stream *s = find(c, number, true);

@@ -12,14 +12,15 @@
 /* AES first: CHACHA20 is ten times slower in this library. X25519 first: the cheapest key
  * exchange. No hybrid groups: the ClientHello stays in one packet. The compatibility mode of
  * TLS 1.3 is forbidden in QUIC, RFC 9001 §8.4. */
-#define PRIORITY                                                                            \
-	"NORMAL:-VERS-ALL:+VERS-TLS1.3:-CIPHER-ALL:+AES-128-GCM:+AES-256-GCM:+CHACHA20-"    \
-	"POLY1305:"                                                                         \
-	"-GROUP-ALL:+GROUP-X25519:+GROUP-SECP256R1:+GROUP-SECP384R1:%DISABLE_TLS13_COMPAT_" \
-	"MODE"
-#define SERVER_NAME                                                              \
-	"localhost" /* what the crate asks for: names mean nothing here, keys do \
-		     */
+/* clang-format off */
+#define PRIORITY                                                               \
+	"NORMAL:-VERS-ALL:+VERS-TLS1.3"                                        \
+	":-CIPHER-ALL:+AES-128-GCM:+AES-256-GCM:+CHACHA20-POLY1305"            \
+	":-GROUP-ALL:+GROUP-X25519:+GROUP-SECP256R1:+GROUP-SECP384R1"          \
+	":%DISABLE_TLS13_COMPAT_MODE"
+/* clang-format on */
+/* What the crate asks for: names mean nothing here, keys do. */
+#define SERVER_NAME "localhost"
 #define ALERT_BAD_CERTIFICATE 42
 #define ALERT_NO_ALPN 120
 
@@ -59,8 +60,8 @@ static int check(const struct snet_quic_tls *t, gnutls_session_t s,
 	return rc ? refuse(p, &err) : SNET_OK;
 }
 
-/* GnuTLS itself verifies that the peer holds the key; this replaces only the trust in a chain.
- */
+/* GnuTLS itself verifies that the peer holds the key; this
+ * replaces only the trust in a chain. */
 static int on_verify(gnutls_session_t s)
 {
 	void *ref = gnutls_session_get_ptr(s);
@@ -104,8 +105,8 @@ int snet_quic_tls_finish(const struct snet_quic_tls *t, void *session,
 	if (rc)
 		return rc;
 	*alert = ALERT_BAD_CERTIFICATE;
-	/* Without resumption the verify function has run in this handshake; only a resumed one
-	 * skips it. */
+	/* Without resumption the verify function has run in this handshake;
+	 * only a resumed one skips it. */
 	return gnutls_session_is_resumed(s) ? check(t, s, p) : SNET_OK;
 }
 

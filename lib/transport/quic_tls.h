@@ -1,6 +1,6 @@
-/* QUIC's TLS: credentials of an endpoint, one GnuTLS session per handshake, and who the peer
- * is. The only file of the transport that knows GnuTLS: a session is a pointer to everyone
- * else. */
+/* QUIC's TLS: credentials of an endpoint, one GnuTLS session per handshake, and
+ * who the peer is. The only file of the transport that knows GnuTLS: a session
+ * is a pointer to everyone else. */
 #ifndef SNET_TRANSPORT_QUIC_TLS_H
 #define SNET_TRANSPORT_QUIC_TLS_H
 

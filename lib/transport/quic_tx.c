@@ -7,8 +7,8 @@
 #define BURSTS 16 /* sends of one connection in one turn: then the others */
 #define IOVECS 16
 #define STALL_PTOS 3
-#define BULK_BYTES \
-	(96 << 10) /* unsent bytes that make a connection worth probing for jumbo packets */
+/* Unsent bytes that make a connection worth probing for jumbo packets. */
+#define BULK_BYTES (96 << 10)
 
 /* One GSO train in the making, at the start of the endpoint's scratch. */
 struct train {
@@ -58,8 +58,8 @@ static bool send_train(struct snet_quic_conn *c, struct train *t, bool probe)
 		return true;
 	c->sent += t->n;
 	rc = snet_udp_send(c->ep->udp, &t->path, t->ecn, t->n, t->segment);
-	/* A probe that is too large for the interface is lost like any other: that is the
-	 * answer. */
+	/* A probe that is too large for the interface is lost like any
+	 * other: that is the answer. */
 	if (rc == SNET_ETOOBIG && !probe)
 		shrink(c);
 	t->n = t->segment = 0;
@@ -75,9 +75,9 @@ static struct limits limits(const struct snet_quic_conn *c)
 	struct limits l = { ngtcp2_conn_get_max_tx_udp_payload_size(c->q),
 			    ngtcp2_conn_get_path_max_tx_udp_payload_size(c->q) };
 
-	/* Probing is ngtcp2's as soon as a packet might be that long. A connection that sends
-	 * little has nothing to gain from jumbo packets, and the buffer for one costs its peer
-	 * 64 KiB. */
+	/* Probing is ngtcp2's as soon as a packet might be that long. A connection
+	 * that sends little has nothing to gain from jumbo packets, and the buffer for
+	 * one costs its peer 64 KiB. */
 	if (!c->bulk && l.max > SNET_QUIC_PLAIN_PAYLOAD && l.path <= SNET_QUIC_PLAIN_PAYLOAD)
 		l.max = SNET_QUIC_PLAIN_PAYLOAD;
 	if (c->mtu_cap && l.max > c->mtu_cap)

@@ -1,6 +1,6 @@
-/* Transport: what carries bytes between two processes. One const row of functions per
- * transport; framing stands above all of them, once (framed.h). Everything happens on the
- * loop's thread. */
+/* Transport: what carries bytes between two processes. One const row of functions
+ * per transport; framing stands above all of them, once (framed.h). Everything
+ * happens on the loop's thread. */
 #ifndef SNET_TRANSPORT_TRANSPORT_H
 #define SNET_TRANSPORT_TRANSPORT_H
 
@@ -22,14 +22,13 @@ struct snet_transport;
 struct snet_trust;
 
 #define SNET_STREAMS 16 /* per direction and connection: 0 is always there */
-enum snet_role {
-	SNET_ROLE_SERVER,
-	SNET_ROLE_CLIENT
-}; /* of the dialler, said by ALPN; a listener is a server */
+/* What a peer calls itself, in its hello or, in the crate's profile, by ALPN. */
+enum snet_role { SNET_ROLE_SERVER, SNET_ROLE_CLIENT };
 enum snet_profile { SNET_PROFILE_SNET1, SNET_PROFILE_STOFFELNET_0_1 }; /* stoffelnet-wire(7) */
 enum snet_cc { SNET_CC_CUBIC, SNET_CC_BBR };
 
-/* Of an endpoint; borrowed for its whole life. Zero means the default in brackets. */
+/* Of an endpoint, which copies it and borrows what it points at. Zero
+ * means the default in brackets. */
 struct snet_transport_config {
 	const struct snet_identity *identity; /* always presented */
 	struct snet_trust *trust;             /* whom to accept */
@@ -38,48 +37,47 @@ struct snet_transport_config {
 	snet_time handshake_timeout;          /* [10 s] */
 	snet_time idle_timeout;               /* [300 s] */
 	snet_time keep_alive;                 /* [5 s]; SNET_NEVER: off */
-	snet_time dead_after;                 /* silence after which a peer is lost [15 s] */
-	uint64_t window; /* ceiling of unread bytes per connection [8 MiB] */
-	uint64_t queue;  /* send accepts while less than this is unacknowledged [16 MiB] */
-	uint32_t mtu;    /* UDP payload, 0: path MTU discovery up to the interface's */
+	snet_time dead_after; /* silence after which a peer is lost, with keep_alive [15 s] */
+	uint64_t window;      /* ceiling of unread bytes per connection [8 MiB] */
+	uint64_t queue;       /* send accepts while less than this is unacknowledged [16 MiB] */
+	uint32_t mtu;         /* UDP payload, 0: path MTU discovery up to the interface's */
 	enum snet_cc cc;
 	bool no_gso, no_gro;  /* for tests and odd kernels */
 	unsigned retry_above; /* half-open connections that turn address validation on [64] */
-	unsigned max_conns;   /* of strangers [16384] */
+	unsigned max_conns;   /* with so many, strangers are refused [16384] */
 	const char *qlog_dir; /* NULL: off */
 };
 
-/* What a connection tells its owner. A callback may close c; nobody frees it: it goes away
- * after on_close. */
+/* What a connection tells its owner. A callback may close c; nobody frees it: it goes
+ * away after on_close. */
 struct snet_conn_events {
 	/* Both ends are authenticated; c->peer_key, profile, role and addresses are filled. */
 	void (*on_open)(struct snet_conn *c, void *user);
 	/* p: this call only. fin: the peer sends no more on this stream (n may be 0). The bytes
-	 * count against the window until snet_conn_consumed. */
+	 * count against the window until they are said to be consumed. */
 	void (*on_data)(struct snet_conn *c, unsigned stream, const uint8_t *p, size_t n,
 			bool fin, void *user);
 	/* More is welcome again, after SNET_EAGAIN or a can_send that said no. */
 	void (*on_drain)(struct snet_conn *c, void *user);
-	/* Everything sent on every finished stream, FIN too, is acknowledged, and stream 0 is
-	 * among them. */
+	/* Everything sent on every finished stream, FIN too, is acknowledged,
+	 * and stream 0 is among them. */
 	void (*on_flushed)(struct snet_conn *c, void *user);
-	/* Once, and last; also for a dial that failed. code: SNET_OK for a peer that closed
-	 * with 0. why: words. by_peer: it was the peer who said so. */
+	/* Once, and last; also for a dial that failed. code: SNET_OK when it was closed with
+	 * 0. why: words. by_peer: it was the peer who said so. */
 	void (*on_close)(struct snet_conn *c, int code, const char *why, bool by_peer,
 			 void *user);
 };
 
-/* The part every transport's connection begins with. Read by everyone, written by the
- * transport. */
+/* The part every transport's connection begins with. Read by
+ * everyone, written by the transport. */
 struct snet_conn {
 	const struct snet_transport *transport;
 	const struct snet_conn_events *events;
 	void *user;
 	enum snet_profile profile;
-	enum snet_role
-		role; /* the dialler's, as far as ALPN says it: snet/1 says it in its hello */
-	bool dialled; /* by this side */
-	bool open;    /* between on_open and on_close */
+	enum snet_role role; /* the dialler's, as far as ALPN says it: snet/1 says server */
+	bool dialled;        /* by this side */
+	bool open;           /* between on_open and on_close */
 	struct snet_addr local, remote;
 	uint8_t peer_key[SNET_KEYID_BYTES];
 	uint64_t peer_derived; /* FNV-1a of the peer's SPKI: the crate's id */
@@ -89,8 +87,8 @@ struct snet_endpoint_events {
 	/* A stranger has been authenticated. The owner sets c->events and c->user before it
 	 * returns (on_open is not called for these: this is it), or closes c. */
 	void (*on_accept)(struct snet_endpoint *e, struct snet_conn *c, void *user);
-	/* A handshake that came to nothing: refused identity, no ALPN, timeout ... For events
-	 * and counters. */
+	/* A handshake that came to nothing: refused identity, no ALPN, timeout ... For
+	 * events and counters. */
 	void (*on_refused)(struct snet_endpoint *e, const struct snet_addr *from, int code,
 			   const char *why, void *user);
 };
@@ -98,45 +96,46 @@ struct snet_endpoint_events {
 struct snet_conn_stats {
 	uint64_t rtt_us, rtt_min_us, cwnd, in_flight, bytes_sent, bytes_received;
 	uint64_t packets_lost; /* UINT64_MAX: not known */
-	uint32_t mtu; /* UDP payload in use */
+	uint32_t mtu;          /* UDP payload in use */
 };
 
-/* clang-format off */
 struct snet_transport {
 	const char *scheme; /* "quic", "loop": also the URL scheme */
 
-	/* A local address from which to dial and at which to be dialled; on_accept NULL: dials only. fd: a bound socket to
-	 * take over (socket activation), or -1. Fails with SNET_EBIND, SNET_EINVAL, SNET_ENOMEM. */
-	int (*bind)(struct snet_endpoint **out, struct snet_loop *l, const struct snet_addr *at, int fd,
-		    const struct snet_transport_config *cfg, const struct snet_endpoint_events *ev, void *user,
-		    struct snet_error *err);
-	void (*address)(const struct snet_endpoint *e, struct snet_addr *out); /* the real port */
+	/* A local address from which to dial and at which to be dialled; on_accept NULL: dials
+	 * only. fd: a bound socket to take over (socket activation), at is then NULL; or -1.
+	 * SNET_EBIND, SNET_EINVAL, SNET_EIO, SNET_EKEY, SNET_ENOMEM. */
+	int (*bind)(struct snet_endpoint **out, struct snet_loop *l, const struct snet_addr *at,
+		    int fd, const struct snet_transport_config *cfg,
+		    const struct snet_endpoint_events *ev, void *user, struct snet_error *err);
+	void (*address)(const struct snet_endpoint *e, struct snet_addr *out); /* real port */
 	/* Closes what is open (on_close is called for each, SNET_ECLOSED) and frees. */
 	void (*unbind)(struct snet_endpoint *e);
 
-	/* key: the only acceptable peer, or NULL for the endpoint's trust. Ends in on_open or on_close, never before
-	 * the return. */
+	/* key: the only acceptable peer, or NULL for the endpoint's trust. Ends in on_open or
+	 * on_close, never before the return. */
 	int (*dial)(struct snet_conn **out, struct snet_endpoint *e, const struct snet_addr *to,
-		    const uint8_t *key, const struct snet_conn_events *ev, void *user, struct snet_error *err);
+		    const uint8_t *key, const struct snet_conn_events *ev, void *user,
+		    struct snet_error *err);
 
-	/* All of it or nothing: SNET_EAGAIN while the queue is at its ceiling, SNET_ECLOSED, SNET_ENOMEM. Slices with a
-	 * block are held until acknowledged, others are copied. */
+	/* All of it or nothing: SNET_EAGAIN while the queue is at its ceiling, SNET_ECLOSED,
+	 * SNET_ENOMEM. Slices with a block are held until acknowledged, others are copied. */
 	int (*send)(struct snet_conn *c, unsigned stream, const struct snet_slice *v, size_t n);
-	/* Whether more is welcome now: little is unsent and the queue is below its ceiling. After false, on_drain. */
+	/* More is welcome: little is unsent, the queue is below its
+	 * ceiling. If not, on_drain follows. */
 	bool (*can_send)(struct snet_conn *c);
-	size_t (*queued)(const struct snet_conn *c);              /* bytes not acknowledged */
-	/* FIN after what was sent. That of stream 0 goes out when the other finished streams have been acknowledged: who
-	 * has seen it has seen everything. */
+	size_t (*queued)(const struct snet_conn *c); /* bytes not acknowledged */
+	/* FIN after what was sent. That of stream 0 goes out when the other finished streams
+	 * have been acknowledged: who has seen it has seen everything. */
 	int (*finish)(struct snet_conn *c, unsigned stream);
 	void (*consumed)(struct snet_conn *c, unsigned stream, size_t n);
-	/* Says code and why to the peer, at once, discarding what is unsent. Always ends in on_close, later. */
+	/* Discards what is unsent and says why to the peer, and code unless in the crate's
+	 * profile, before the loop sleeps. Always ends in on_close, later. */
 	void (*close)(struct snet_conn *c, int code, const char *why);
 	void (*stats)(const struct snet_conn *c, struct snet_conn_stats *out);
 };
-/* clang-format on */
 
-extern const struct snet_transport snet_transport_quic;
-extern const struct snet_transport snet_transport_loop;
+extern const struct snet_transport snet_transport_quic, snet_transport_loop;
 
 /* NULL: no such scheme. */
 const struct snet_transport *snet_transport_find(const char *scheme);

@@ -16,8 +16,8 @@ uint32_t snet_bincode_enum(struct snet_reader *r, uint32_t n); /* an index below
 struct snet_slice snet_bincode_bytes(struct snet_reader *r);
 struct snet_slice snet_bincode_str(struct snet_reader *r);
 
-/* The count of a Vec whose elements take at least least bytes each (> 0): never more than can
- * still come. */
+/* The count of a Vec whose elements take at least least bytes each (> 0):
+ * never more than can still come. */
 size_t snet_bincode_count(struct snet_reader *r, size_t least);
 
 /* SocketAddr: 10 or 22 bytes, without flow and scope. opt: None is AF_UNSPEC. */

@@ -28,11 +28,11 @@ struct snet_candidate {
 	struct snet_addr server;  /* the STUN server that told us; AF_UNSPEC: none */
 };
 
-const char *snet_candidate_name(
-	enum snet_candidate_type type); /* "host" "srflx" "prflx" "relay" */
+/* "host" "srflx" "prflx" "relay" */
+const char *snet_candidate_name(enum snet_candidate_type type);
 
-/* Appends. SNET_EINVAL: no address, a foundation that is not UTF-8, an unknown type; or as
- * snet_buf_add. */
+/* Appends. SNET_EINVAL: no address, a foundation that is not UTF-8, an
+ * unknown type; or as snet_buf_add. */
 int snet_candidate_encode(const struct snet_candidate *c, struct snet_buf *out);
 
 /* Sets r->bad for anything else than a candidate; then *out is empty. */

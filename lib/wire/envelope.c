@@ -140,8 +140,7 @@ int snet_envelope_encode(const struct snet_envelope *e, struct snet_buf *out)
 
 /* ---- decoding */
 
-/* The length decides; nothing else can: the old form's role length reads as an id.
- */
+/* The length decides; nothing else can: the old form's role length reads as an id. */
 static void take_handshake(struct snet_reader *r, struct snet_envelope *e, size_t n)
 {
 	if (n != NEW_HANDSHAKE) {

@@ -10,7 +10,8 @@
 #include "wire/candidate.h"
 
 /* clang-format off */
-#define SNET_ENVELOPES(X) /* name, words; in the wire's order, from 0 */  \
+/* X(name, words), in the wire's order, from 0. */
+#define SNET_ENVELOPES(X)                          \
 	X(HANDSHAKE         , "handshake")          \
 	X(HONEY_BADGER      , "honey-badger")       \
 	X(ICE_CANDIDATES    , "ice-candidates")     \

@@ -50,9 +50,8 @@ static int head(struct snet_frame *f, const uint8_t **p, size_t *n)
 	return f->want > f->max ? SNET_ETOOBIG : 1;
 }
 
-/* Room for the rest, but never much more than has already come: a lying header
- * costs the liar.
- */
+/* Room for the rest, but never much more than has already come: a
+ * lying header costs the liar. */
 static int reserve(struct snet_frame *f, size_t n)
 {
 	size_t rest = f->want - f->body.n,

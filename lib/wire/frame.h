@@ -8,8 +8,8 @@
 #include "base/bytes.h"
 
 #define SNET_FRAME_HEAD 4
-#define SNET_FRAME_MAX \
-	(1u << 30) /* bytes of body, inclusive: the crate's limit, stoffelnet-wire(7) */
+/* Bytes of body, inclusive: the crate's limit, stoffelnet-wire(7). */
+#define SNET_FRAME_MAX (1u << 30)
 
 struct snet_frame {
 	uint32_t max;  /* ceiling of a body */
@@ -30,9 +30,9 @@ void snet_frame_fini(struct snet_frame *f);
 int snet_frame_next(struct snet_frame *f, const uint8_t **p, size_t *n, const uint8_t **body,
 		    size_t *len);
 
-/* The same without reassembly: 1 = a run of the current body at *part, *len bytes (0 only for
- * an empty body); *last = it ends with this run. Do not mix with snet_frame_next within one
- * body. */
+/* The same without reassembly: 1 = a run of the current body at *part, *len bytes (0
+ * only for an empty body); *last = it ends with this run. Do not mix with
+ * snet_frame_next within one body. */
 int snet_frame_part(struct snet_frame *f, const uint8_t **p, size_t *n, const uint8_t **part,
 		    size_t *len, bool *last);
 

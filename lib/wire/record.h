@@ -7,8 +7,8 @@
 #include "base/bytes.h"
 
 /* clang-format off */
-/* X(name, number, "kind" in messages, may a program send it). The numbers 1-9 and 64-69 are the protocols of MPC systems
- * built on this; to us they are all data. */
+/* X(name, number, "kind" in messages, may a program send it). The numbers 1-9 and 64-69 are the
+ * protocols of MPC systems built on this; to us they are all data. */
 #define SNET_RECORDS(X)                          \
 	X(DKG_ROUND1    , 1 , "dkg1"         , true)  \
 	X(DKG_ROUND2    , 2 , "dkg2"         , true)  \

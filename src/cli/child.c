@@ -16,10 +16,8 @@
 /* --exec: a program per peer, in the manner of UCSPI: what the peer sends is its stdin, what it
  * prints goes to the peer, and the environment says who the peer is. */
 
-#define OWN 6 /* variables of ours */
-#define END_TIME                                                                     \
-	(5 * SNET_SEC) /* for a program whose peer is gone, before it is told to end \
-			*/
+#define OWN 6                   /* variables of ours */
+#define END_TIME (5 * SNET_SEC) /* for a program whose peer is gone, to end by itself */
 
 extern char **environ;
 

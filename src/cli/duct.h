@@ -13,14 +13,14 @@ struct duct;
 struct duct_events {
 	/* One message to be sent. */
 	void (*on_item)(struct duct *d, const struct input_message *m, void *user);
-	/* A bad item, or a broken descriptor. last: nothing more can be read; on_end follows.
-	 */
+	/* A bad item, or a broken descriptor. last: nothing more
+	 * can be read; on_end follows. */
 	void (*on_bad)(struct duct *d, const struct snet_error *err, uint64_t line, bool last,
 		       void *user);
 	void (*on_end)(struct duct *d, void *user);  /* end of input, after the last item */
 	void (*on_room)(struct duct *d, void *user); /* the sink was full and is no longer */
-	void (*on_broken)(struct duct *d, const struct snet_error *err,
-			  void *user); /* the sink takes no more */
+	/* The sink takes no more. */
+	void (*on_broken)(struct duct *d, const struct snet_error *err, void *user);
 };
 
 struct duct {
@@ -33,9 +33,9 @@ struct duct {
 	bool own_sink, held, ended, eof;
 };
 
-/* in: a descriptor to read, or -1; out: one to write, or -1 with sink, which stays the
- * caller's. own: the descriptors are this duct's to close. Born held: duct_go starts reading.
- */
+/* in: a descriptor to read, or -1; out: one to write, or -1 with sink, which
+ * stays the caller's. own: the descriptors are this duct's to close. Born
+ * held: duct_go starts reading. */
 struct duct_opts {
 	int in, out;
 	struct sink *sink;

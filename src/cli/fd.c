@@ -11,8 +11,8 @@
 
 static void widen(int fd)
 {
-	/* Refused to who has too many already (pipe(7), pipe-user-pages-soft): then it stays
-	 * small. */
+	/* Refused to who has too many already (pipe(7),
+	 * pipe-user-pages-soft): then it stays small. */
 	if (fcntl(fd, F_GETPIPE_SZ) < PIPE_BYTES)
 		fcntl(fd, F_SETPIPE_SZ, PIPE_BYTES);
 }
@@ -50,8 +50,8 @@ int fd_open(struct fd *f, int fd, bool own, int mode, const char *name, struct s
 							    : FD_FILE;
 	if (f->kind != FD_STREAM)
 		return SNET_OK;
-	/* Not for those of children: hundreds of wide pipes would use up what the user is
-	 * allowed. */
+	/* Not for those of children: hundreds of wide pipes would use
+	 * up what the user is allowed. */
 	if (S_ISFIFO(st.st_mode) && !own)
 		widen(fd);
 	f->fd = own ? fd : open_anew(f, mode);

@@ -1,7 +1,7 @@
-/* Fd: a descriptor made fit for the loop without anybody else noticing. What O_NONBLOCK is set
- * on is shared with every process that has the same open file, the shell and the next program
- * in the pipe among them: pipes and terminals that are not ours are opened anew by way of
- * /proc. */
+/* Fd: a descriptor made fit for the loop without anybody else noticing. What
+ * O_NONBLOCK is set on is shared with every process that has the same open file, the
+ * shell and the next program in the pipe among them: pipes and terminals that are not
+ * ours are opened anew by way of /proc. */
 #ifndef CLI_FD_H
 #define CLI_FD_H
 

@@ -2,9 +2,9 @@
 #ifndef CLI_FORMAT_H
 #define CLI_FORMAT_H
 
-/* json: an object per line. lines: a message per line. framed: u32 length, payload. addressed:
- * the same, the payload beginning with u32 party. raw: bytes without boundaries. Integers
- * big-endian. */
+/* json: an object per line. lines: a message per line. framed: u32 length, payload.
+ * addressed: the same, the payload beginning with u32 party. raw: bytes without
+ * boundaries. Integers big-endian. */
 enum format { FORMAT_JSON, FORMAT_LINES, FORMAT_FRAMED, FORMAT_ADDRESSED, FORMAT_RAW };
 
 /* The key that carries the payload of a message on output in json. */

@@ -11,8 +11,8 @@ enum overflow { OVERFLOW_BLOCK, OVERFLOW_DROP, OVERFLOW_FAIL };
 enum log_format { LOG_TEXT, LOG_JSON };
 enum wire_profile { PROFILE_AUTO, PROFILE_STOFFELNET_0_1 };
 
-/* One per process: the command line is one per process too. Written by opts_parse, read by
- * everyone. */
+/* One per process: the command line is one per process too. Written by opts_parse and
+ * groups_check, read by everyone. */
 extern struct cli {
 	/* whom to be, whom to trust */
 	const char *key, *roster, *ca;
@@ -36,7 +36,7 @@ extern struct cli {
 	uint64_t replies, count; /* OPT_NONE: not given */
 	uint64_t stream;         /* of messages that name none */
 	const char *kind_name;
-	uint8_t kind; /* of messages that name none: kind_name, resolved by groups_check */
+	uint8_t kind; /* of messages that name none: groups_check makes it of kind_name */
 
 	/* transport */
 	int cc;       /* enum snet_cc */
@@ -53,17 +53,17 @@ extern struct cli {
 	uint64_t ready_fd; /* OPT_NONE: not given */
 } cli;
 
-extern const struct opt identity_opts[]; /* -k -r -i -a --ca --insecure */
-extern const struct opt dial_opts[];     /* -w --role */
-extern const struct opt format_opts[];   /* -f --payload */
-extern const struct opt time_opts[];     /* -t --idle-timeout --keep-alive */
-extern const struct opt limit_opts[];    /* --max-message --queue --overflow */
-extern const struct opt
-	pipe_opts[]; /* --send-only --recv-only --keep-open --replies --count --stream --kind */
+extern const struct opt identity_opts[];  /* -k -r -i -a --ca --insecure */
+extern const struct opt dial_opts[];      /* -w --role */
+extern const struct opt format_opts[];    /* -f --payload */
+extern const struct opt time_opts[];      /* -t --idle-timeout --keep-alive */
+extern const struct opt limit_opts[];     /* --max-message --queue --overflow */
 extern const struct opt transport_opts[]; /* --cc --mtu --profile -4 -6 */
 extern const struct opt looking_opts[];   /* -v -q --log-format -H */
 extern const struct opt stats_opts[];     /* --stats-every --metrics-file --progress */
 extern const struct opt ready_opts[];     /* --ready-fd */
+/* --send-only --recv-only --keep-open --replies --count --stream --kind */
+extern const struct opt pipe_opts[];
 
 /* What one table row cannot say: options that exclude each other, names to resolve.
  * SNET_EINVAL, err in words. */

@@ -11,7 +11,6 @@
 #include "crypto/identity.h"
 #include "obs/metrics.h"
 
-#define GRACE (1 * SNET_SEC) /* for a peer to end by itself when we have had enough */
 #define WAITING_FIRST (1 * SNET_SEC)
 #define WAITING_EVERY (10 * SNET_SEC)
 
@@ -29,135 +28,12 @@ struct mate *hub_find(struct hub *h, uint32_t number)
 }
 
 /* on each, which may go on the way */
-static void each(struct hub *h, void (*fn)(struct mate *m))
+void hub_each(struct hub *h, void (*fn)(struct mate *m))
 {
 	for (struct snet_list *n = h->mates.next, *after; n != &h->mates; n = after) {
 		after = n->next;
 		fn(SNET_OF(n, struct mate, node));
 	}
-}
-
-/* The first failure is the one that explains the rest. */
-void hub_blame(struct hub *h, const struct snet_error *err, uint64_t peer)
-{
-	if (h->worst.code)
-		return;
-	h->worst = *err;
-	h->worst_peer = peer;
-}
-
-static void finish_run(struct hub *h)
-{
-	struct snet_error first = h->worst;
-
-	if (h->bad_first && h->n_bad > 1)
-		snet_fail(&h->worst, first.code, "%llu bad items on stdin, the first: %s",
-			  (unsigned long long)h->n_bad, first.text);
-	run_done(h->run, h->worst.code ? &h->worst : NULL, h->worst_peer);
-}
-
-/* ---- is it over? */
-
-static void end_politely(struct mate *m)
-{
-	mate_finish(m);
-	if (m->eof)
-		mate_check(m);
-}
-
-static void end_now(struct mate *m)
-{
-	if (m->peer)
-		snet_peer_close(m->peer, SNET_OK, "done");
-}
-
-static void on_grace(struct snet_timer *t, snet_time now)
-{
-	struct hub *h = t->user;
-
-	(void)now;
-	each(h, end_now);
-}
-
-static uint64_t received(const struct hub *h)
-{
-	uint64_t n = h->gone.received_messages;
-
-	for (const struct snet_list *i = h->mates.next; i != &h->mates; i = i->next)
-		n += SNET_OF(i, const struct mate, node)->count.received_messages;
-	return n;
-}
-
-static bool all_flushed(const struct hub *h)
-{
-	for (const struct snet_list *i = h->mates.next; i != &h->mates; i = i->next)
-		if (!SNET_OF(i, const struct mate, node)->flushed)
-			return false;
-	return true;
-}
-
-/* --replies: the last of them must not be long in coming. */
-static void on_reply_time(struct snet_timer *t, snet_time now)
-{
-	struct hub *h = t->user;
-
-	if (now < h->last_reply + cli.timeout) {
-		snet_timer_set(h->run->loop, t, h->last_reply + cli.timeout);
-		return;
-	}
-	for (struct snet_list *n = h->mates.next; n != &h->mates; n = n->next) {
-		struct mate *m = SNET_OF(n, struct mate, node);
-
-		if (m->peer)
-			snet_peer_close(m->peer, SNET_ETIMEOUT,
-					"no reply for as long as --timeout allows");
-	}
-}
-
-static void expect_replies(struct hub *h)
-{
-	if (cli.replies == OPT_NONE || !h->input_ended || cli.timeout == SNET_NEVER ||
-	    h->enough)
-		return;
-	h->last_reply = snet_loop_now(h->run->loop);
-	if (!h->replies.slot)
-		snet_timer_set(h->run->loop, &h->replies, h->last_reply + cli.timeout);
-}
-
-/* --count, --replies: no more is wanted. Peers may end by themselves for a moment. */
-static void check_enough(struct hub *h)
-{
-	bool count = cli.count != OPT_NONE && received(h) >= cli.count;
-	bool replies = cli.replies != OPT_NONE && h->input_ended &&
-		       received(h) >= cli.replies && all_flushed(h);
-
-	if (!count && !replies)
-		expect_replies(h);
-	if (h->enough || (!count && !replies))
-		return;
-	h->enough = true;
-	snet_timer_stop(h->run->loop, &h->replies);
-	duct_hold(&h->duct);
-	each(h, end_politely);
-	snet_timer_set(h->run->loop, &h->grace, snet_loop_now(h->run->loop) + GRACE);
-}
-
-void hub_check(struct hub *h)
-{
-	bool served = h->enough || h->draining || (h->n_came && !cli.keep_open && !h->exec) ||
-		      !h->listens;
-
-	if (!h->enough)
-		check_enough(h);
-	if (h->n_mates || !served)
-		return;
-	if (cli.replies != OPT_NONE && received(h) < cli.replies && !h->worst.code &&
-	    !h->draining) {
-		snet_fail(&h->worst, SNET_ELOST, "only %llu of %llu replies came",
-			  (unsigned long long)received(h), (unsigned long long)cli.replies);
-		h->worst_peer = OPT_NONE;
-	}
-	finish_run(h);
 }
 
 /* ---- from stdin to peers */
@@ -178,14 +54,23 @@ static void read_on(struct hub *h)
 		duct_hold(&h->duct);
 }
 
+/* Said, counted, and no reason to stop. */
+static void bad_item(struct hub *h, const struct snet_error *err, uint64_t line)
+{
+	snet_count(SNET_METRIC_BAD_INPUT, 1);
+	if (!h->n_bad++ && !h->worst.code)
+		h->bad_first = true;
+	out_error(err, OPT_NONE, line ? line : OPT_NONE, false);
+	hub_blame(h, err, OPT_NONE);
+}
+
 static void bad_to(struct hub *h, uint32_t number, uint64_t line)
 {
 	struct snet_error err;
 
 	snet_fail(&err, SNET_ENOENT, "message %llu: no peer %u", (unsigned long long)line,
 		  number);
-	out_error(&err, OPT_NONE, line, false);
-	hub_blame(h, &err, OPT_NONE);
+	bad_item(h, &err, line);
 }
 
 static void on_item(struct duct *d, const struct input_message *msg, void *user)
@@ -216,14 +101,8 @@ static void on_item(struct duct *d, const struct input_message *msg, void *user)
 static void on_bad(struct duct *d, const struct snet_error *err, uint64_t line, bool last,
 		   void *user)
 {
-	struct hub *h = user;
-
 	(void)d, (void)last;
-	snet_count(SNET_METRIC_BAD_INPUT, 1);
-	if (!h->n_bad++ && !h->worst.code)
-		h->bad_first = true;
-	out_error(err, OPT_NONE, line ? line : OPT_NONE, false);
-	hub_blame(h, err, OPT_NONE);
+	bad_item(user, err, line);
 }
 
 static void on_end(struct duct *d, void *user)
@@ -233,8 +112,10 @@ static void on_end(struct duct *d, void *user)
 	(void)d;
 	h->input_ended = true;
 	if (!cli.keep_open || h->listens)
-		each(h, mate_finish);
-	check_enough(h);
+		hub_each(h, mate_finish);
+	else
+		hub_each(h, mate_check); /* those that have ended before */
+	hub_check_enough(h);
 }
 
 static void on_room(struct duct *d, void *user)
@@ -258,7 +139,7 @@ static void on_stdout_room(void *user)
 	struct hub *h = user;
 
 	h->stalled = false;
-	each(h, pause_one);
+	hub_each(h, pause_one);
 }
 
 void hub_mate_message(struct mate *m, const struct snet_message *msg)
@@ -278,11 +159,11 @@ void hub_mate_message(struct mate *m, const struct snet_message *msg)
 		}
 		if (sink_is_full(h->run->out) && !h->stalled) {
 			h->stalled = true;
-			each(h, pause_one);
+			hub_each(h, pause_one);
 		}
 	}
 	if (cli.count != OPT_NONE || cli.replies != OPT_NONE)
-		check_enough(h);
+		hub_check_enough(h);
 }
 
 /* What was taken for it is still delivered. */
@@ -376,7 +257,7 @@ void hub_mate_gone(struct mate *m, const struct snet_error *err)
 	 * was promised to be sent before all were there. */
 	if (!h->listens && err->code && !h->ready) {
 		h->draining = true;
-		each(h, stop_one);
+		hub_each(h, stop_one);
 	}
 	read_on(h);
 	hub_check(h);
@@ -413,8 +294,14 @@ static void on_drain(void *user)
 	h->draining = true;
 	duct_hold(&h->duct);
 	child_stop_all(h, SIGTERM);
-	each(h, stop_one);
+	hub_each(h, stop_one);
 	hub_check(h);
+}
+
+/* No time is left, and nothing else tells them. */
+static void on_kill(void *user)
+{
+	child_stop_all(user, SIGKILL);
 }
 
 /* ---- life */
@@ -441,10 +328,10 @@ int hub_init(struct hub *h, struct run *r, const char *exec, struct snet_error *
 	snet_list_init(&h->mates);
 	snet_list_init(&h->children);
 	h->waiting = (struct snet_timer){ .fn = on_waiting, .user = h };
-	h->grace = (struct snet_timer){ .fn = on_grace, .user = h };
-	h->replies = (struct snet_timer){ .fn = on_reply_time, .user = h };
+	hub_over_init(h);
 	h->wait_until = cli.wait == SNET_NEVER ? SNET_NEVER : snet_loop_now(r->loop) + cli.wait;
 	r->on_drain = on_drain;
+	r->on_kill = on_kill;
 	r->on_stats = hub_stats;
 	r->on_room = on_stdout_room;
 	r->user = h;
@@ -511,13 +398,28 @@ int hub_target(struct hub *h, const char *operand, struct snet_error *err)
 	return SNET_OK;
 }
 
+/* The first attempt may fail at once, and take the others with it. */
+static struct mate *undialled(struct hub *h)
+{
+	for (struct snet_list *n = h->mates.next; n != &h->mates; n = n->next) {
+		struct mate *m = SNET_OF(n, struct mate, node);
+
+		if (!m->target->begun)
+			return m;
+	}
+	return NULL;
+}
+
 void hub_start(struct hub *h)
 {
+	struct mate *m;
+
 	if (h->listens) {
 		hub_say_listening(h);
 		ready_say();
 		return;
 	}
 	snet_timer_set(h->run->loop, &h->waiting, snet_loop_now(h->run->loop) + WAITING_FIRST);
-	each(h, mate_dial);
+	while ((m = undialled(h)))
+		mate_dial(m);
 }

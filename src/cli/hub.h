@@ -19,6 +19,7 @@ struct mate_counts {
 
 /* Where a mate is dialled, until it is there. */
 struct target {
+	bool begun;
 	struct snet_url url;
 	struct snet_addr addrs[NET_ADDRS];
 	size_t n_addrs, next_addr;
@@ -36,12 +37,11 @@ struct mate {
 	struct snet_peer *peer;
 	struct child *child; /* --exec; NULL */
 	bool up, full, paused, eof, finished, flushed;
-	bool unwanted; /* came when another had the only place */
+	bool unwanted; /* no blame for its end: it never said hello, or its place was taken */
 	struct mate_counts count;
-	struct snet_timer idle;
-	snet_time active;
-
-	struct target *target; /* when this side dials */
+	struct snet_timer idle; /* --idle-timeout */
+	snet_time active;       /* its last message, either way */
+	struct target *target;  /* when this side dials; NULL */
 };
 
 struct hub {
@@ -53,21 +53,27 @@ struct hub {
 	size_t n_mates, n_up, n_came;
 	uint32_t next_number;
 	struct duct duct;
-	bool input_ended, stalled; /* stalled: stdout is full, every mate is paused */
-	bool ready, enough, draining;
+	bool input_ended, stalled;  /* stalled: stdout is full, every mate is paused */
+	bool ready;                 /* every target was up at one time */
+	bool enough;                /* --count or --replies has been met */
+	bool draining;              /* interrupted, or a target is out of reach */
 	bool bad_first;             /* worst is about the first of n_bad */
 	size_t n_full;              /* mates that --overflow block waits for */
 	struct mate_counts gone;    /* of mates that have left */
 	struct snet_error worst;    /* what the exit status will tell; code 0: nothing */
 	uint64_t worst_peer, n_bad; /* n_bad: items of stdin that were no messages */
-	struct snet_timer waiting, grace, replies;
+	struct snet_timer waiting;  /* says who is not there yet */
+	struct snet_timer grace;    /* of peers, to end by themselves after enough */
+	struct snet_timer replies;  /* no reply for --timeout */
 	snet_time last_reply;
-	snet_time wait_until;
+	snet_time wait_until; /* of --wait */
 };
 
-/* Sets up stdin, stdout and net. The owner then listens, adds targets, and calls hub_start. */
+/* Sets up stdin, stdout and net. The owner then listens or adds
+ * targets, and calls hub_start. */
 int hub_init(struct hub *h, struct run *r, const char *exec, struct snet_error *err);
 void hub_fini(struct hub *h);
+/* at: NULL when none was given, which is well only with socket activation. */
 int hub_listen(struct hub *h, const struct snet_url *at, struct snet_error *err);
 int hub_target(struct hub *h, const char *operand, struct snet_error *err);
 void hub_start(struct hub *h);
@@ -76,18 +82,23 @@ void hub_start(struct hub *h);
 void hub_mate_up(struct mate *m);
 void hub_mate_message(struct mate *m, const struct snet_message *msg);
 void hub_mate_room(struct mate *m); /* it takes more again */
-void hub_mate_gone(
-	struct mate *m,
-	const struct snet_error *err); /* err code 0: all is well; m is freed after */
-void hub_check(struct hub *h);         /* is it over? */
-void hub_blame(struct hub *h, const struct snet_error *err, uint64_t peer);
+/* err->code 0: all is well. Frees m. */
+void hub_mate_gone(struct mate *m, const struct snet_error *err);
+/* fn may close, and free the mate it is called for. */
+void hub_each(struct hub *h, void (*fn)(struct mate *m));
 struct mate *hub_find(struct hub *h, uint32_t number);
+
+/* ---- hub_over.c */
+void hub_over_init(struct hub *h);
+void hub_check(struct hub *h); /* is it over? */
+void hub_blame(struct hub *h, const struct snet_error *err, uint64_t peer);
+void hub_check_enough(struct hub *h); /* --count, --replies */
 
 /* ---- mate.c */
 /* url: where to dial it, NULL for one that came. */
 struct mate *mate_new(struct hub *h, uint32_t number, const struct snet_url *url);
 void mate_free(struct mate *m);
-void mate_dial(struct mate *m); /* keeps trying until --wait is over */
+void mate_dial(struct mate *m); /* again and again until --wait is over */
 void mate_accept(struct hub *h, struct snet_conn *c);
 /* As --overflow says. */
 void mate_send(struct mate *m, const struct input_message *msg);
@@ -110,8 +121,8 @@ void child_message(struct child *c, const struct snet_message *msg);
 void child_room(struct child *c);
 void child_peer_eof(struct child *c);
 void child_peer_gone(struct child *c); /* the mate is freed after */
-bool child_is_over(const struct child *c,
-		   int *status); /* it has ended and its output is read */
+/* It has ended, and its output is read. */
+bool child_is_over(const struct child *c, int *status);
 void child_stop_all(struct hub *h, int signo);
 
 #endif

@@ -73,8 +73,8 @@ static struct snet_block *bigger(struct input *in, size_t tail)
 	struct snet_block *b = in->block;
 
 	if (b && is_alone(b) && !in->at && cap > b->cap) {
-		b = realloc(b,
-			    sizeof(*b) + cap); /* of a long line: pages are moved, not copied */
+		/* Of a long line: pages are moved, not copied. */
+		b = realloc(b, sizeof(*b) + cap);
 		if (!b)
 			return NULL;
 		b->cap = cap;

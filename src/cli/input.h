@@ -13,11 +13,10 @@
 #include "cli/format.h"
 
 #define INPUT_BLOCK (256u << 10) /* bytes read into at a time */
-#define INPUT_COPY \
-	1024 /* payloads up to this come without block: copying is cheaper than holding */
-#define INPUT_TO_MAX 65536 /* addressees of one message */
-#define INPUT_TEXT_SLACK \
-	4096 /* a line may have max_message * 2 + this: base64, keys and addressees */
+#define INPUT_COPY 1024          /* payloads up to this come without block: a copy is cheaper */
+#define INPUT_TO_MAX 65536       /* addressees of one message */
+/* A line of json may have max_message * 2 + this: base64, keys and addressees. */
+#define INPUT_TEXT_SLACK 4096
 
 struct input;
 
@@ -28,8 +27,8 @@ struct input_opts {
 	unsigned stream;      /* of messages that name none */
 };
 
-/* Everything is borrowed until the next call; slices with a block may be kept by taking a hold.
- */
+/* Everything is borrowed until the next call; slices with a block
+ * may be kept by taking a hold. */
 struct input_message {
 	bool all;           /* to everyone */
 	const uint32_t *to; /* to these; n_to 0 and not all: it did not say */
@@ -38,15 +37,14 @@ struct input_message {
 	uint8_t kind;
 	const struct snet_slice *v; /* the payload; n may be 0 */
 	size_t n, total;            /* slices, bytes */
-	uint64_t line; /* json, lines: the line, from 1; framed, addressed: the message, from 1
-			*/
+	uint64_t line;              /* from 1: the line in json and lines, else the message */
 };
 
 int input_new(struct input **out, const struct input_opts *o); /* SNET_ENOMEM */
 void input_free(struct input *in);                             /* NULL is fine */
 
-/* At least one byte to read to; NULL: out of memory. Good until the next call of any function.
- */
+/* At least one byte to read to; NULL: out of memory. Good until
+ * the next call of any function. */
 uint8_t *input_room(struct input *in, size_t *n);
 void input_took(struct input *in, size_t n);
 void input_end(struct input *in); /* no more will come */
@@ -57,8 +55,8 @@ void input_end(struct input *in); /* no more will come */
  * item. Call until 0 before room is asked for again. */
 int input_next(struct input *in, struct input_message *m, struct snet_error *err);
 bool input_is_broken(const struct input *in); /* nothing more can be read from this stream */
-uint64_t input_line(const struct input *in); /* of the item last returned, good or bad; 0: none,
-						or it has no lines */
+/* Of the item last returned, good or bad; 0: none, or it has no lines. */
+uint64_t input_line(const struct input *in);
 uint64_t input_bytes(const struct input *in); /* taken so far */
 
 #endif

@@ -141,8 +141,8 @@ static size_t utf8(uint8_t out[static 4], uint32_t v)
 	return 4;
 }
 
-/* What follows a backslash; its bytes to out, which it never needs more of than it was written
- * with. */
+/* What follows a backslash; its bytes to out, which it never needs more
+ * of than it was written with. */
 static bool escape(struct json *j, uint8_t out[static 4], size_t *n)
 {
 	static const char letters[] = "\"\"\\\\//b\bf\fn\nr\rt\t";
@@ -167,8 +167,8 @@ static bool escape(struct json *j, uint8_t out[static 4], size_t *n)
 	return true;
 }
 
-/* Past a string. With to, what it says is written there, and to moves on; to never overtakes
- * at. */
+/* Past a string. With to, what it says is written there, and to
+ * moves on; to never overtakes at. */
 static bool string(struct json *j, uint8_t **to)
 {
 	if (!json_is(j, '"'))

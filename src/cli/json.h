@@ -12,8 +12,7 @@
 
 struct json {
 	uint8_t *begin, *at, *end;
-	const char
-		*why; /* the first thing wrong, in words; NULL: nothing so far. At is where */
+	const char *why; /* the first thing wrong, in words; NULL: nothing so far. at: where */
 };
 
 static inline struct json json_of(uint8_t *p, size_t n)
@@ -21,8 +20,8 @@ static inline struct json json_of(uint8_t *p, size_t n)
 	return (struct json){ p, p, p + n, NULL };
 }
 
-/* All return false on what is wrong, and then for ever. White space before a token is skipped.
- */
+/* All return false on what is wrong, and then for ever. White
+ * space before a token is skipped. */
 
 /* The next byte is c: past it. */
 bool json_punct(struct json *j, char c);

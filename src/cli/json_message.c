@@ -172,8 +172,8 @@ static bool read_value(struct line *l, enum key k)
 	}
 }
 
-/* key ":" value. An unknown key is kept for the end: in another program's event it is no
- * mistake. */
+/* key ":" value. An unknown key is kept for the end: in another
+ * program's event it is no mistake. */
 static bool read_member(struct line *l, char unknown[static 64])
 {
 	uint8_t *p;

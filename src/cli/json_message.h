@@ -1,5 +1,5 @@
-/* Json message: one line of input in json, {"to":1,"text":"hi"}, as a message (snet(7),
- * FORMATS). Pure. */
+/* Json message: one line of input in json, {"to":1,"text":"hi"}, as a
+ * message (snet(7), FORMATS). Pure. */
 #ifndef CLI_JSON_MESSAGE_H
 #define CLI_JSON_MESSAGE_H
 

@@ -1,5 +1,5 @@
-/* Kind: the record type of a message as people write it: a name of wire/record.h, or its
- * number. */
+/* Kind: the record type of a message as people write it: a name of
+ * wire/record.h, or its number. */
 #ifndef CLI_KIND_H
 #define CLI_KIND_H
 

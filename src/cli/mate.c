@@ -174,8 +174,8 @@ static void on_down(struct snet_peer *p, int code, const char *why, bool by_peer
 			give_up(m);
 		return;
 	}
-	/* What was accepted for sending and has not arrived is a loss, however politely the
-	 * peer closed. */
+	/* What was accepted for sending and has not arrived is a loss,
+	 * however politely the peer closed. */
 	if (code == SNET_OK && !m->finished && snet_peer_undelivered(p)) {
 		code = SNET_ELOST;
 		why = "it closed before it took everything";
@@ -266,6 +266,8 @@ static void on_link_timer(struct snet_timer *t, snet_time now)
 void mate_dial(struct mate *m)
 {
 	snet_time once = m->hub->net.config.handshake_timeout;
+
+	m->target->begun = true;
 
 	/* --wait 0 is one attempt, and that has its own time. */
 	snet_link_init(&m->target->link,

@@ -20,21 +20,22 @@ struct net {
 	struct snet_endpoint *listener, *dial4, *dial6;
 };
 
-/* Identity and trust as the options say. keys: key ids the operands pin count as trust.
- * SNET_EKEY, SNET_ECONFIG ... */
+/* Identity and trust as the options say; opens no socket. SNET_EKEY, SNET_ECONFIG ... After
+ * a failure too: net_fini. */
 int net_init(struct net *n, struct snet_loop *l, struct snet_error *err);
 void net_fini(struct net *n);
 
-/* Closed by default: says how to open when nobody could come in. SNET_ECONFIG. */
+/* Closed by default: says how to open when nobody could come in. SNET_ECONFIG. A key that an
+ * operand pins needs no such check. */
 int net_check_trust(const struct net *n, struct snet_error *err);
 
-/* An operand: an address, or a party of the roster by name or id. *member: the party, or NULL.
- * SNET_EINVAL. */
+/* An operand: an address, or a party of the roster by name or id. *member: the
+ * party, or NULL. SNET_EINVAL. */
 int net_target(const struct net *n, const char *text, struct snet_url *out,
 	       const struct roster_member **member, struct snet_error *err);
 
-/* Addresses of a host, at most NET_ADDRS; -4 and -6 are heeded. passive: for binding.
- * SNET_ERESOLVE. */
+/* Addresses of a host, at most NET_ADDRS; -4 and -6 are heeded.
+ * passive: for binding. SNET_ERESOLVE. */
 int net_resolve(const struct snet_url *u, bool passive, struct snet_addr out[static NET_ADDRS],
 		size_t *n, struct snet_error *err);
 
@@ -44,7 +45,8 @@ int net_listen(struct net *n, const struct snet_url *at, int fd,
 /* The endpoint to dial an address of this family from; made when first asked for. */
 int net_dialler(struct net *n, int family, struct snet_endpoint **out, struct snet_error *err);
 
-/* What the other side writes to reach the listener: real port, own key id. */
+/* What the other side writes to reach the listener: real port, own key id; for a listener at
+ * every address, one of this host's. Returns out. */
 const char *net_own_url(const struct net *n, char out[static SNET_URL_TEXT]);
 
 #endif

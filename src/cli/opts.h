@@ -66,9 +66,9 @@ enum opts_ask {
 	OPTS_ZSH
 };
 
-/* Reads argv into the variables of the tables; neither prints nor exits. Returns the index of
- * the first operand (argv is permuted), or SNET_EINVAL with err saying "--wait: bad value
- * '3x'". */
+/* Reads argv into the variables of the tables; neither prints nor exits. Returns
+ * the index of the first operand (argv is permuted), or SNET_EINVAL with err
+ * saying "--wait: bad value '3x'". */
 int opts_read(const struct tool *t, int argc, char **argv, enum opts_ask *ask,
 	      struct snet_error *err);
 

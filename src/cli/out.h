@@ -1,10 +1,9 @@
 /* Out: events as lines. In format json they go to the sink of stdout, or with -H as words; in
- *the other formats stdout is payload only and events are said on stderr with -v. An event or
- *field that events.h does not list aborts.
+ * the other formats stdout is payload only and events are said on stderr with -v. An event or
+ * field that events.h does not list aborts.
  *
- *	out_event("peer.up", out_uint("peer", id), out_text("address", text), out_if(named,
- *out_text("name", name)));
- */
+ *	out_event("peer.up", out_uint("peer", id), out_text("address", text),
+ *		  out_if(named, out_text("name", name))); */
 #ifndef CLI_OUT_H
 #define CLI_OUT_H
 
@@ -56,8 +55,8 @@ enum out_mode {
 	OUT_STDERR, /* said with -v */
 };
 
-/* sink: borrowed until out_open(NULL, ...). Before the first call events go to stderr with -v.
- */
+/* sink: borrowed until out_open(NULL, ...). Before the first call
+ * events go to stderr with -v. */
 void out_open(struct sink *sink, enum out_mode mode);
 
 /* clang-format off */
@@ -71,8 +70,8 @@ void out_fields(const char *event, const struct out_field *f, size_t n);
 void out_render(struct snet_buf *b, bool words, const char *event, const struct out_field *f,
 		size_t n);
 
-/* The event "error" for err; and its words on stderr. peer, line: OPT_NONE when there is none.
- */
+/* The event "error" for err; and its words on stderr. peer, line:
+ * OPT_NONE when there is none. */
 void out_error(const struct snet_error *err, uint64_t peer, uint64_t line, bool fatal);
 
 #endif

@@ -15,8 +15,7 @@
 enum {
 	HEAD_MAX = 512,    /* bytes of a line besides the payload */
 	ESCAPED = 6,       /* \u0000 for one byte */
-	GATHER = 16 << 10, /* payloads up to this are gathered, larger ones written where they
-			      lie */
+	GATHER = 16 << 10, /* payloads up to this are gathered, others written where they lie */
 };
 
 void output_init(struct output *o, struct sink *sink, enum format format, enum payload payload,

@@ -1,5 +1,5 @@
-/* Output: messages from peers to a sink, in every format (snet(7), FORMATS). Allocates nothing
- * per message. */
+/* Output: messages from peers to a sink, in every format (snet(7), FORMATS).
+ * Allocates nothing per message. */
 #ifndef CLI_OUTPUT_H
 #define CLI_OUTPUT_H
 
@@ -32,8 +32,8 @@ int output_message(struct output *o, uint32_t from, const struct snet_message *m
 /* The largest piece output_message hands to the sink, for sink_new. */
 size_t output_room_max(uint64_t max_message);
 
-/* The json line, for tests and for whoever has no sink. SNET_ENOMEM, SNET_ETOOBIG: b is as it
- * was. */
+/* The json line, for tests and for whoever has no sink. SNET_ENOMEM,
+ * SNET_ETOOBIG: b is as it was. */
 int output_json(struct snet_buf *b, enum payload payload, uint32_t from,
 		const struct snet_message *m);
 

@@ -1,5 +1,5 @@
-/* Progress: a line on the terminal for transfers longer than a second: how much, how fast, from
- * lib/obs/metrics.h. */
+/* Progress: a line on the terminal for transfers longer than a second: how much, how
+ * fast, from lib/obs/metrics.h. */
 #ifndef CLI_PROGRESS_H
 #define CLI_PROGRESS_H
 

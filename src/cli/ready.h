@@ -1,5 +1,5 @@
-/* Ready: telling whoever started the program that it is ready, and taking over a socket it was
- * started with. */
+/* Ready: telling whoever started the program that it is ready, and taking over
+ * a socket it was started with. */
 #ifndef CLI_READY_H
 #define CLI_READY_H
 

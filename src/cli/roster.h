@@ -1,12 +1,12 @@
-/* Roster: the one public file that says who is in a session. Parties have address and key,
- * clients a key.
+/* Roster: the one public file that says who is in a session. Parties have
+ * address and key, clients a key.
  *
  *	{"session": "label", "profile": "snet/1",
  *	 "parties": [{"id": 0, "name": "a", "address": "quic://h:9000", "key": "<keyid>"}],
  *	 "clients": [{"id": 7, "name": "c", "key": "<keyid>"}]}
  *
- * Parties must be there, each with id, address and key. What is not listed here is an error,
- * not ignored. */
+ * Parties must be there, each with id, address and key. What is not listed
+ * here is an error, not ignored. */
 #ifndef CLI_ROSTER_H
 #define CLI_ROSTER_H
 
@@ -75,11 +75,11 @@ int roster_allow(const struct roster *r, struct snet_trust *t, struct snet_error
 int roster_plan(struct roster *r, size_t n, const char *const *at, size_t at_n,
 		const char *prefix, const char *session, struct snet_error *err);
 
-/* The files of a planned roster, step by step: steps 0 to parties - 1 make the key of one party
- * each, DIR/0.key ..., and give its identity, the caller's to free; the last writes
- * DIR/roster.json, so that where that is, everything is, and leaves *who alone. path: what was
- * written. Fails as snet_identity_save and roster_save; at step 0, when a file is in the way.
- */
+/* The files of a planned roster, step by step: steps 0 to parties - 1 make the key of
+ * one party each, DIR/0.key ..., and give its identity, the caller's to free; the
+ * last writes DIR/roster.json, so that where that is, everything is, and leaves *who
+ * alone. path: what was written. Fails as snet_identity_save and roster_save; at step
+ * 0, when a file is in the way. */
 int roster_make(struct roster *r, size_t i, const char *dir, enum snet_key_type type,
 		bool force, char path[static PATH_MAX], struct snet_identity **who,
 		struct snet_error *err);

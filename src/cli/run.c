@@ -62,6 +62,8 @@ int run_start(const struct tool *t, int argc, char **argv)
 
 _Noreturn static void end_now(struct run *r)
 {
+	if (r->on_kill)
+		r->on_kill(r->user);
 	/* A terminal shared with the shell gets its flags back. */
 	sink_close(r->out, NULL);
 	_exit(128 + r->signo);
@@ -184,8 +186,7 @@ static int begin(struct run *r, struct snet_error *err)
 	    snet_timer_set(r->loop, &r->stats, snet_loop_now(r->loop) + cli.stats_every))
 		return SNET_ENOMEM;
 	if (cli.metrics_file) {
-		int rc = snet_metrics_write(cli.metrics_file,
-					    err); /* a path that cannot be is said now */
+		int rc = snet_metrics_write(cli.metrics_file, err); /* a bad path is said now */
 
 		if (rc)
 			return rc;
@@ -233,8 +234,8 @@ void run_done(struct run *r, const struct snet_error *err, uint64_t peer)
 		r->status = (int)snet_err_exit(err->code);
 		out_error(err, peer, OPT_NONE, true);
 	}
-	/* Nothing stands behind the error. A reader of stdout who takes his time is waited for.
-	 */
+	/* Nothing stands behind the error. A reader of stdout who
+	 * takes his time is waited for. */
 	sink_flush_then(r->out, on_flushed, r);
 	out_open(NULL, OUT_STDERR);
 }

@@ -1,13 +1,12 @@
 /* Run: what every program does around its own work. Starts it, runs the loop until it is done
- *or told to stop, and turns an error into words, an event and an exit status.
+ * or told to stop, and turns an error into words, an event and an exit status.
  *
  *	i = run_start(&self, argc, argv);
  *	rc = run_init(&r, &err);
  *	... attach work to r.loop, out_event(...), run_done(&r, ...) somewhere in a callback ...
  *	run_loop(&r);
  *	... detach ...
- *	return run_fini(&r);
- */
+ *	return run_fini(&r); */
 #ifndef CLI_RUN_H
 #define CLI_RUN_H
 
@@ -29,9 +28,12 @@ struct run {
 	 * run_done. NULL: run_done at once. After RUN_DRAIN, or at the second signal, the
 	 * program ends with 128 + signal. */
 	void (*on_drain)(void *user);
-	void (*on_stats)(
-		void *user); /* SIGUSR1 and --stats-every: write stats events. NULL: nothing */
-	void (*on_room)(void *user); /* stdout was full and is no longer. NULL: nothing */
+	/* About to end at once: what must not outlive the program. NULL: nothing. */
+	void (*on_kill)(void *user);
+	/* SIGUSR1 and --stats-every: write stats events. NULL: nothing. */
+	void (*on_stats)(void *user);
+	/* stdout was full and is no longer. NULL: nothing. */
+	void (*on_room)(void *user);
 	void *user;
 
 	/* ours */

@@ -6,9 +6,9 @@
 
 #include "base/err.h"
 
-/* name: borrowed for ever. verbose: the number of -v; also takes the library's log
- * (lib/base/log.h): errors and warnings always, -v info, -vv debug, -vvv trace. quiet: errors
- * only. */
+/* name: borrowed for ever. verbose: the number of -v; also takes the
+ * library's log (lib/base/log.h): errors and warnings always, -v info, -vv
+ * debug, -vvv trace. quiet: errors only. */
 void say_open(const char *name, int verbose, bool quiet, bool json);
 
 /* An error. No newline at the end. */
@@ -22,8 +22,8 @@ bool say_is_verbose(void);
 /* fn runs before every line: whoever draws on the terminal cleans up. NULL: nobody. */
 void say_before(void (*fn)(void));
 
-/* Says the error (text, or the code's words when it has none); returns the exit status for it.
- */
+/* Says the error (text, or the code's words when it has none);
+ * returns the exit status for it. */
 int tool_fail(const struct snet_error *err);
 
 #endif

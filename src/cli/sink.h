@@ -35,8 +35,8 @@ int sink_new(struct sink **out, struct snet_loop *l, int fd, bool own, const cha
  * After an error of the descriptor: SNET_EIO. The pieces are borrowed for the call. */
 int sink_write(struct sink *s, const struct iovec *v, int n);
 
-/* To build in place: append to the buffer, then tell. Between the two calls nothing else may
- * touch the sink. */
+/* To build in place: append to the buffer, then tell. Between the two calls
+ * nothing else may touch the sink. */
 struct snet_buf *sink_buf(struct sink *s);
 void sink_wrote(struct sink *s);
 

@@ -21,12 +21,12 @@ struct source_events {
 	uint8_t *(*room)(size_t *n, void *user);
 	void (*on_bytes)(size_t n, void *user); /* n > 0 bytes lie in the room */
 	void (*on_eof)(void *user);             /* once, and last */
-	void (*on_error)(const struct snet_error *err,
-			 void *user); /* once, and last: "stdin: why" */
+	/* Once, and last: "stdin: why". */
+	void (*on_error)(const struct snet_error *err, void *user);
 };
 
-/* own: as in sink.h; the descriptor is closed by source_free. name: borrowed. SNET_ENOMEM,
- * SNET_EIO. */
+/* own: as in sink.h; the descriptor is closed by source_free. name:
+ * borrowed. SNET_ENOMEM, SNET_EIO. */
 int source_new(struct source **out, struct snet_loop *l, int fd, bool own, const char *name,
 	       const struct source_events *ev, void *user, struct snet_error *err);
 void source_pause(struct source *s);

@@ -1,5 +1,5 @@
-/* Addresses, urls and key ids as text: what is understood is printed so that it is understood
- * alike. */
+/* Addresses, urls and key ids as text: what is understood is printed so
+ * that it is understood alike. */
 #undef NDEBUG
 #include <assert.h>
 #include <string.h>

@@ -1,7 +1,7 @@
-/* Endpoint: datagrams from strangers. The input is a list of them, each a big-endian u16 length
- * and its bytes; a first byte says from where, and whether address validation is on. Whatever
- * comes, the endpoint keeps no connection that has not shown a lawful Initial, and never fails.
- */
+/* Endpoint: datagrams from strangers. The input is a list of them, each a big-endian
+ * u16 length and its bytes; a first byte says from where, and whether address
+ * validation is on. Whatever comes, the endpoint keeps no connection that has not shown
+ * a lawful Initial, and never fails. */
 #undef NDEBUG
 #include <assert.h>
 #include <string.h>

@@ -1,5 +1,5 @@
-/* Envelopes and candidates: what decode takes, encode writes; a list has as many elements as it
- * says. */
+/* Envelopes and candidates: what decode takes, encode writes; a list has
+ * as many elements as it says. */
 #undef NDEBUG
 #include <assert.h>
 #include <string.h>

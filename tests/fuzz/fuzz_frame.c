@@ -1,5 +1,5 @@
-/* Frames: a piece size, then a stream. However it is cut, next and part find what a plain walk
- * does. */
+/* Frames: a piece size, then a stream. However it is cut, next and part
+ * find what a plain walk does. */
 #undef NDEBUG
 #include <assert.h>
 #include <string.h>
@@ -11,8 +11,8 @@
 
 int LLVMFuzzerTestOneInput(const uint8_t *p, size_t n);
 
-/* The body that starts with the header at p + at: its length, or -1 when it is not all there,
- * or lies. */
+/* The body that starts with the header at p + at: its length, or -1 when
+ * it is not all there, or lies. */
 static long plain(const uint8_t *p, size_t n, size_t at)
 {
 	uint32_t len = n - at < SNET_FRAME_HEAD ? UINT32_MAX : snet_get_be32(p + at);

@@ -259,8 +259,8 @@ static void compare_line(struct json_message *m, const uint8_t *p, size_t n)
 	memcpy(line, p, n);
 	m->kind = 32;
 	m->stream = 0;
-	/* A key given twice is an error of ours where it is one of the message's, else
-	 * nobody's. */
+	/* A key given twice is an error of ours where it is one of
+	 * the message's, else nobody's. */
 	json_decref(json_loadb((const char *)p, n, JSON_ALLOW_NUL | JSON_REJECT_DUPLICATES,
 			       &twice));
 	o = json_loadb((const char *)p, n, JSON_ALLOW_NUL, &theirs);

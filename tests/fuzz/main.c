@@ -12,8 +12,8 @@
 int LLVMFuzzerTestOneInput(const uint8_t *p, size_t n);
 int LLVMFuzzerInitialize(int *argc, char ***argv) __attribute__((weak));
 
-/* The input lies in a block of exactly its size, so that a sanitizer sees a read past the end.
- */
+/* The input lies in a block of exactly its size, so that a
+ * sanitizer sees a read past the end. */
 static int replay(const char *path)
 {
 	uint8_t *whole = malloc(INPUT_MAX), *exact = NULL;

@@ -57,8 +57,8 @@ int __real_snet_identity_present(const struct snet_identity *id,
 int __wrap_snet_identity_present(const struct snet_identity *id,
 				 gnutls_certificate_credentials_t cred, struct snet_error *err);
 
-/* Nothing is sorted, completed or checked on the way, as gnutls_certificate_set_x509_key would.
- */
+/* Nothing is sorted, completed or checked on the way,
+ * as gnutls_certificate_set_x509_key would. */
 static gnutls_pcert_st *chain;
 static unsigned chain_n;
 static gnutls_privkey_t chain_key;

@@ -1,6 +1,6 @@
-/* Net: what the tests of transports share: identities, endpoints that accept, connections that
- * write down what happens to them, and ways to let a loop turn. Fails the test, never returns
- * an error. */
+/* Net: what the tests of transports share: identities, endpoints that accept,
+ * connections that write down what happens to them, and ways to let a loop turn. Fails
+ * the test, never returns an error. */
 #ifndef TESTS_SUPPORT_NET_H
 #define TESTS_SUPPORT_NET_H
 

@@ -1,15 +1,15 @@
 /* noise: datagrams from nobody, for a listening endpoint.
  *
- *   noise -n N ADDRESS             N datagrams of random bytes, random lengths
- *   noise -n N -i [-c BYTES] ADDRESS
- *                                  N first packets of N clients that are never heard of again:
- * real Initials, each with its ClientHello; -c: cut to so many bytes noise -n N -i -x ADDRESS
- * the same with one bit turned over in each
+ *   noise -n N ADDRESS                N datagrams of random bytes, random lengths
+ *   noise -n N -i [-c BYTES] ADDRESS  N first packets of N clients that are never heard of
+ *                                     again: real Initials, each with its ClientHello;
+ *                                     -c: cut to so many bytes
+ *   noise -n N -i -x ADDRESS          the same with one bit turned over in each
  *
- * The Initials are made by the library, which dials a socket of ours; what comes there is sent
- * on, what is answered is only counted. Prints {"sent":N,"retries":N,"answers":N} at the end,
- * which is when all have been answered or nothing has come for half a second. ADDRESS:
- * quic://127.0.0.1:9000 */
+ * The Initials are made by the library, which dials a socket of ours; what comes there
+ * is sent on, what is answered is only counted. Prints
+ * {"sent":N,"retries":N,"answers":N} at the end, which is when all have been answered or
+ * nothing has come for half a second. ADDRESS: quic://127.0.0.1:9000 */
 #include <errno.h>
 #include <getopt.h>
 #include <stdio.h>

@@ -3,8 +3,8 @@
  *	relay LISTEN_PORT TARGET_PORT      on 127.0.0.1; prints the port it listens at
  *
  * Commands on stdin, one per line: "rebind" leaves the relay with a new source port, as a NAT
- *does that forgot; "narrow N" drops datagrams of more than N bytes from then on; "lose N" drops
- *one datagram in N; "mute" drops everything; "echo" prints how many went each way. */
+ * does that forgot; "narrow N" drops datagrams of more than N bytes from then on; "lose N"
+ * drops one datagram in N; "mute" drops everything; "echo" prints how many went each way. */
 #include <arpa/inet.h>
 #include <poll.h>
 #include <stdio.h>

@@ -12,8 +12,8 @@
 
 #include "base/err.h"
 
-#define ROUNDS_MAX \
-	100000 /* a loop that retries for ever on SNET_ENOMEM is a failure, not a hang */
+/* A loop that retries for ever on SNET_ENOMEM is a failure, not a hang. */
+#define ROUNDS_MAX 100000
 
 /* The n-th allocation from now is refused, once; 0: none is. */
 static struct {
@@ -58,8 +58,8 @@ char *__wrap_strdup(const char *s)
 	return refused() ? NULL : __real_strdup(s);
 }
 
-/* LeakSanitizer's, where it is built in: finds what the last run lost while its number is
- * known. */
+/* LeakSanitizer's, where it is built in: finds what the last run
+ * lost while its number is known. */
 int __lsan_do_recoverable_leak_check(void) __attribute__((weak));
 
 static void check_leaks(unsigned nth)

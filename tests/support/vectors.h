@@ -1,5 +1,5 @@
-/* Vectors: the files of tests/vectors, for unit tests. SNET_SRCDIR says where the source is
- * (default "."). */
+/* Vectors: the files of tests/vectors, for unit tests. SNET_SRCDIR says where
+ * the source is (default "."). */
 #ifndef TESTS_SUPPORT_VECTORS_H
 #define TESTS_SUPPORT_VECTORS_H
 
@@ -8,8 +8,8 @@
 
 #include <jansson.h>
 
-json_t *vectors_load(
-	const char *name); /* the caller's; a file that cannot be read fails the test */
+/* The caller's; a file that cannot be read fails the test. */
+json_t *vectors_load(const char *name);
 
 /* Bytes of hex text in a block of exactly that size (never NULL), so that a read past the end
  * is seen. free it. */

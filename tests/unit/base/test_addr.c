@@ -9,9 +9,8 @@
 
 #include "base/addr.h"
 
-#define KEY                                                                              \
-	"47DEQpj8HBSa-_TImW-5JCeuQeRkm5NMpJWZG3hSuFU" /* of no bytes at all: SHA-256("") \
-						       */
+/* Of no bytes at all: SHA-256(""). */
+#define KEY "47DEQpj8HBSa-_TImW-5JCeuQeRkm5NMpJWZG3hSuFU"
 
 /* ---- socket addresses */
 

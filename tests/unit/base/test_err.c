@@ -17,8 +17,8 @@ static const int codes[] = { SNET_OK,
 
 #define CODES (sizeof(codes) / sizeof(codes[0]))
 
-/* The table is looked up by -code: a row out of place would give every later one the wrong
- * name. */
+/* The table is looked up by -code: a row out of place would give
+ * every later one the wrong name. */
 static void codes_count_down_without_a_gap(void **state)
 {
 	(void)state;

@@ -114,8 +114,8 @@ static void many_keys_come_and_go(void **state)
 	snet_map_fini(&m);
 }
 
-/* Against the simplest map there is, with few keys, so that every order of put and delete
- * happens. */
+/* Against the simplest map there is, with few keys, so that every
+ * order of put and delete happens. */
 static void it_agrees_with_a_table(void **state)
 {
 	void *table[24] = { 0 };

@@ -47,8 +47,8 @@ static void text_is_valid_up_to_its_first_fault(void **state)
 {
 	(void)state;
 	for (size_t i = 0; i < sizeof(cases) / sizeof(cases[0]); i++) {
-		uint8_t *p = malloc(cases[i].n +
-				    !cases[i].n); /* exact: a read past the end is seen */
+		/* Exact: a read past the end is seen. */
+		uint8_t *p = malloc(cases[i].n + !cases[i].n);
 
 		print_message("# %s\n", cases[i].name);
 		memcpy(p, cases[i].text, cases[i].n);

@@ -313,8 +313,8 @@ static void a_plan_that_cannot_be_is_refused(void **state)
 	struct roster r;
 
 	(void)state;
-	assert_int_equal(plan(&r, 3, at, 1, "p", &err),
-			 SNET_EINVAL); /* there is no port 65536 */
+	/* There is no port 65536. */
+	assert_int_equal(plan(&r, 3, at, 1, "p", &err), SNET_EINVAL);
 	assert_non_null(strstr(err.text, "65536"));
 	assert_int_equal(plan(&r, 3, at, 2, "p", &err), SNET_EINVAL);
 	for (size_t i = 1; i < COUNT(at); i++)

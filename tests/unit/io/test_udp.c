@@ -125,8 +125,8 @@ static struct snet_path from_to(const struct end *from, const struct end *to)
 	return (struct snet_path){ from->at, to->at };
 }
 
-/* Datagrams of `segment` bytes, the last one shorter; the first byte says QUIC, the last one
- * which it is. */
+/* Datagrams of `segment` bytes, the last one shorter; the first byte says
+ * QUIC, the last one which it is. */
 static int send_train(struct end *from, const struct snet_path *path, uint8_t ecn, size_t n,
 		      size_t segment)
 {

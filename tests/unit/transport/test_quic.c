@@ -870,8 +870,7 @@ static bool all_open(void *user)
 
 static void many_dial_at_once(void **s)
 {
-	unsigned n =
-		NET_ACCEPTS; /* more than retry_above: some are asked to prove themselves */
+	unsigned n = NET_ACCEPTS; /* above retry_above: some must prove their address */
 
 	(void)s;
 	bind_both(NULL, NULL);

@@ -13,7 +13,8 @@
 /* clang-format off */
 enum kind { BOOL, ENUM, BYTES, STR, COUNT8, ADDR, OPT_ADDR };
 
-/* As Rust's bincode 1.3 reads them. want: the value, the length, the count; text: of an address. */
+/* As Rust's bincode 1.3 reads them. want: the value, the length, the count; text: of an
+ * address. */
 static const struct {
 	const char *name;
 	enum kind kind;

@@ -74,8 +74,7 @@ static void every_part_of_a_candidate_is_no_candidate(void **state)
 		uint8_t *in = vectors_unhex(vectors_text(vectors, cases[i].vector), &n);
 
 		for (size_t k = 0; k < n; k++) {
-			uint8_t *part =
-				malloc(k ? k : 1); /* exact: a read past the end is seen */
+			uint8_t *part = malloc(k ? k : 1); /* exact: a read too far is seen */
 
 			memcpy(part, in, k);
 			assert_int_equal(snet_candidate_decode(&c, part, k), SNET_EPROTO);

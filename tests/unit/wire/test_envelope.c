@@ -337,9 +337,9 @@ static void every_truncated_vector_is_refused(void **state)
 		for (size_t k = 0; k < n; k++) {
 			int rc = decode_exact(&e, in, k);
 
-			/* The first twelve bytes of the old handshake are the new one, with the
-			 * length of the role as id: only the frame's length can tell them
-			 * apart. */
+			/* The first twelve bytes of the old handshake are the new
+			 * one, with the length of the role as id: only the frame's
+			 * length can tell them apart. */
 			if (wants[i].e.tag == SNET_ENVELOPE_HANDSHAKE &&
 			    wants[i].e.handshake.old && k == 12)
 				assert_int_equal(e.handshake.id, 6);

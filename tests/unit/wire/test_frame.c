@@ -37,8 +37,8 @@ static size_t write_stream(uint8_t *out, const uint32_t *len, uint32_t n)
 	return (size_t)(p - out);
 }
 
-/* Offers n bytes as one piece, in a block of exactly that size, and checks every body that
- * comes out. */
+/* Offers n bytes as one piece, in a block of exactly that size, and
+ * checks every body that comes out. */
 static int feed(struct snet_frame *f, const uint8_t *p, size_t n, const uint32_t *len,
 		uint32_t *seen)
 {

@@ -11,8 +11,8 @@
 #include "support/vectors.h"
 #include "wire/record.h"
 
+/* The numbers and names that stand in snet-events(5) and stoffelnet-wire(7). Frozen. */
 /* clang-format off */
-/* The numbers and names that stand in snet-events(5) and stoffelnet-wire(7). They are frozen. */
 static const struct {
 	unsigned type;
 	const char *name;
@@ -272,8 +272,7 @@ static void every_truncated_body_is_refused(void **state)
 		if (kind == FORWARD_BODY)
 			n = 16; /* the rest is its own body, of any length */
 		for (size_t k = 0; k < n; k++) {
-			uint8_t *part =
-				malloc(k ? k : 1); /* exact: a read past the end is seen */
+			uint8_t *part = malloc(k ? k : 1); /* exact: a read too far is seen */
 
 			memcpy(part, in, k);
 			assert_int_equal(cross(kind, part, k, &out), SNET_EPROTO);
