@@ -9,6 +9,7 @@
 #include <unistd.h>
 
 #include "cli/fd.h"
+#include "cli/lend.h"
 #include "io/loop.h"
 
 enum {
@@ -23,6 +24,7 @@ struct sink {
 	struct snet_loop *loop;
 	struct snet_io *io;
 	struct fd fd;
+	struct lend lend;
 	const char *name;
 	const struct sink_events *ev;
 	void *user;
@@ -76,15 +78,31 @@ static void breaks(struct sink *s, int code, int error)
 	tell_later(s);
 }
 
+static ssize_t put_once(struct sink *s, const struct iovec *v, int n)
+{
+	struct msghdr m = { .msg_iov = (struct iovec *)v, .msg_iovlen = (size_t)n };
+	size_t total = 0;
+	ssize_t k;
+
+	if (s->fd.kind == FD_SOCKET)
+		return sendmsg(s->fd.fd, &m, MSG_DONTWAIT | MSG_NOSIGNAL);
+	for (int i = 0; s->lend.on && i < n; i++)
+		total += v[i].iov_len;
+	if (total >= LEND_MIN) {
+		k = lend_writev(&s->lend, s->fd.fd, v, n);
+		if (k >= 0 || errno != ENOSYS)
+			return k;
+	}
+	return writev(s->fd.fd, v, n);
+}
+
 /* Bytes taken; 0 when it takes no more now, or is broken. */
 static size_t put(struct sink *s, const struct iovec *v, int n)
 {
-	struct msghdr m = { .msg_iov = (struct iovec *)v, .msg_iovlen = (size_t)n };
 	ssize_t k;
 
 	do
-		k = s->fd.kind == FD_SOCKET ? sendmsg(s->fd.fd, &m, MSG_DONTWAIT | MSG_NOSIGNAL)
-					    : writev(s->fd.fd, v, n);
+		k = put_once(s, v, n);
 	while (k < 0 && errno == EINTR);
 	if (k >= 0)
 		return (size_t)k;
@@ -176,6 +194,9 @@ int sink_new(struct sink **out, struct snet_loop *l, int fd, bool own, const cha
 		free(s);
 		return snet_fail(err, SNET_ENOMEM, "%s: %s", name, snet_err_text(SNET_ENOMEM));
 	}
+	/* Not for the pipes of many small programs: each would cost a huge page. */
+	if (!own)
+		lend_init(&s->lend, s->fd.fd);
 	s->loop = l;
 	s->name = name;
 	s->ev = ev;
@@ -317,6 +338,7 @@ int sink_close(struct sink *s, struct snet_error *err)
 		rc = snet_fail(err, SNET_EIO, "%s: %s", s->name, strerror(error));
 	snet_buf_free(&s->buf);
 	snet_buf_free(&s->nowhere);
+	lend_fini(&s->lend);
 	free(s);
 	return rc;
 }
