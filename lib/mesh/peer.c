@@ -27,6 +27,7 @@ struct snet_peer {
 	uint64_t id;
 	enum snet_role role;
 	uint64_t seq[SNET_STREAMS];
+	bool was_paused; /* within the present period of the watch */
 	bool up, sync_due, finished, closed, close_by_peer, in_closing;
 	int close_code;
 	char *close_why;
@@ -62,10 +63,12 @@ static void on_timer(struct snet_timer *t, snet_time now)
 		snet_peer_close(p, SNET_ETIMEOUT, "it reads nothing");
 		return;
 	}
-	if (partial && !p->framed.paused && p->received - p->received_mark < STALL_BYTES) {
+	if (partial && !p->was_paused && !p->framed.paused &&
+	    p->received - p->received_mark < STALL_BYTES) {
 		snet_peer_close(p, SNET_ETIMEOUT, "it does not finish its message");
 		return;
 	}
+	p->was_paused = p->framed.paused;
 	p->acked_mark = acked;
 	p->received_mark = p->received;
 	if (queued || partial)
@@ -237,6 +240,8 @@ static void on_idle(struct snet_framed *f)
 
 	if (p->closed)
 		go_down(p);
+	else if (snet_framed_partial(f))
+		watch(p);
 }
 
 static const struct snet_framed_events framed_events = { on_frame, on_part, on_end, on_error,
@@ -456,6 +461,7 @@ void snet_peer_finish(struct snet_peer *p)
 
 void snet_peer_pause(struct snet_peer *p)
 {
+	p->was_paused = true;
 	snet_framed_pause(&p->framed);
 }
 

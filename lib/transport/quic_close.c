@@ -224,7 +224,7 @@ void snet_quic_conn_bury(struct snet_quic_conn *c)
 	if (n)
 		snet_udp_answer(c->ep->udp, &path, packet, n);
 	unroute_all(c);
-	t = c->ep->unbinding ? NULL : tomb_of(c, packet, n, &path);
+	t = c->ep->unbinding || c->retried ? NULL : tomb_of(c, packet, n, &path);
 	if (t)
 		snet_quic_tomb_add(c->ep, t);
 	tell(c);

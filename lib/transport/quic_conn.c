@@ -320,6 +320,10 @@ void snet_quic_conn_input(struct snet_quic_conn *c, const struct snet_path *path
 		snet_quic_conn_told(c);
 		return;
 	case NGTCP2_ERR_RETRY:
+		c->retried = true; /* the endpoint asks the client to begin anew */
+		snet_quic_conn_fail(c, SNET_EPROTO, "its first packet came second", true,
+				    false);
+		return;
 	case NGTCP2_ERR_DROP_CONN:
 		snet_quic_conn_fail(c, SNET_EPROTO, "unusable first packet", true, false);
 		return;

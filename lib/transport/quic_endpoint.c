@@ -108,8 +108,11 @@ static void on_initial(struct snet_endpoint *e, const struct snet_path *path, ui
 	if (ngtcp2_accept(&hd, p, n) || e->half_open >= HALF_OPEN_MOST ||
 	    !snet_quic_stateless_initial(e, path, &hd, &odcid))
 		return;
-	if (!snet_quic_conn_accept(&c, e, path, &hd, odcid.datalen ? &odcid : NULL))
-		snet_quic_conn_input(c, path, ecn, p, n);
+	if (snet_quic_conn_accept(&c, e, path, &hd, odcid.datalen ? &odcid : NULL))
+		return;
+	snet_quic_conn_input(c, path, ecn, p, n);
+	if (c->retried)
+		snet_quic_stateless_retry(e, path, &hd);
 }
 
 static void on_unknown(struct snet_endpoint *e, const struct snet_path *path, uint8_t ecn,

@@ -128,6 +128,10 @@ static void on_child_exit(int pid, int status, void *user)
 	if (!c->silent && !c->mate) {
 		c->silent = true;
 		duct_fini(&c->duct);
+	} else if (!c->silent) {
+		/* What it started may hold its output open for ever. */
+		snet_timer_set(c->hub->run->loop, &c->end,
+			       snet_loop_now(c->hub->run->loop) + END_TIME);
 	}
 	maybe_over(c);
 }
@@ -137,8 +141,17 @@ static void on_end_time(struct snet_timer *t, snet_time now)
 	struct child *c = t->user;
 
 	(void)now;
-	if (!c->ended)
+	if (!c->ended) {
 		kill(-c->pid, SIGTERM);
+		return;
+	}
+	if (c->silent)
+		return;
+	duct_hold(&c->duct);
+	c->silent = true;
+	if (c->mate)
+		mate_finish(c->mate);
+	maybe_over(c);
 }
 
 /* ---- its beginning */
@@ -230,7 +243,7 @@ int child_start(struct mate *m, struct snet_error *err)
 {
 	struct hub *h = m->hub;
 	struct child *c = calloc(1, sizeof(*c));
-	int to[2] = { -1, -1 }, from[2] = { -1, -1 }, rc = SNET_ENOMEM;
+	int to[2] = { -1, -1 }, from[2] = { -1, -1 }, rc = SNET_ENOMEM, error;
 	struct duct_opts o = { .own = true,
 			       .in_name = "output of the program",
 			       .out_name = "input of the program" };
@@ -241,8 +254,10 @@ int child_start(struct mate *m, struct snet_error *err)
 	c->mate = m;
 	c->number = m->number;
 	c->end = (struct snet_timer){ .fn = on_end_time, .user = c };
-	if (pipe2(to, O_CLOEXEC) || pipe2(from, O_CLOEXEC) || spawn(c, m, to[0], from[1])) {
-		snet_fail(err, SNET_EIO, "--exec: %s", strerror(errno));
+	error = pipe2(to, O_CLOEXEC) || pipe2(from, O_CLOEXEC) ? errno
+							       : spawn(c, m, to[0], from[1]);
+	if (error) {
+		snet_fail(err, SNET_EIO, "--exec: %s", strerror(error));
 		close_pair(to);
 		close_pair(from);
 		free(c);
@@ -273,7 +288,10 @@ void child_message(struct child *c, const struct snet_message *msg)
 {
 	if (!c->duct.sink || sink_is_broken(c->duct.sink))
 		return;
-	output_message(&c->duct.out, c->number, msg);
+	if (output_message(&c->duct.out, c->number, msg) && !sink_is_broken(c->duct.sink)) {
+		snet_peer_close(c->mate->peer, SNET_ENOMEM, "no memory for its message");
+		return;
+	}
 	if (sink_is_full(c->duct.sink) && !c->stalled) {
 		c->stalled = true;
 		mate_pause(c->mate, true);

@@ -138,6 +138,12 @@ int groups_check(struct snet_error *err)
 	if (cli.send_only && (cli.replies != OPT_NONE || cli.count != OPT_NONE))
 		return snet_fail(err, SNET_EINVAL, "--send-only and --%s exclude each other",
 				 cli.count != OPT_NONE ? "count" : "replies");
+	if (!cli.timeout || !cli.idle_timeout || !cli.keep_alive)
+		return snet_fail(err, SNET_EINVAL,
+				 "--%s: 0 is no time to do anything in; never is for ever",
+				 !cli.timeout        ? "timeout"
+				 : !cli.idle_timeout ? "idle-timeout"
+						     : "keep-alive");
 	if (cli.insecure && (cli.allow.n || cli.ca))
 		return snet_fail(err, SNET_EINVAL,
 				 "--insecure accepts every key: it excludes --%s",

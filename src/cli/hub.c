@@ -21,7 +21,7 @@ struct mate *hub_find(struct hub *h, uint32_t number)
 	for (struct snet_list *n = h->mates.next; n != &h->mates; n = n->next) {
 		struct mate *m = SNET_OF(n, struct mate, node);
 
-		if (m->number == number)
+		if (m->number == number && !m->unwanted)
 			return m;
 	}
 	return NULL;
@@ -82,17 +82,20 @@ static void on_item(struct duct *d, const struct input_message *msg, void *user)
 		for (struct snet_list *n = h->mates.next; n != &h->mates; n = n->next) {
 			struct mate *m = SNET_OF(n, struct mate, node);
 
-			if (m->up && m->peer)
+			if (m->up && m->peer && !m->unwanted)
 				mate_send(m, msg);
 		}
 	}
+	h->item++;
 	for (size_t i = 0; i < msg->n_to; i++) {
 		struct mate *m = hub_find(h, msg->to[i]);
 
-		if (m && m->up && m->peer)
-			mate_send(m, msg);
-		else
+		if (!m || !m->up || !m->peer)
 			bad_to(h, msg->to[i], msg->line);
+		else if (m->item != h->item) /* named twice is meant once */
+			mate_send(m, msg);
+		if (m)
+			m->item = h->item;
 	}
 	if (h->n_full)
 		duct_hold(&h->duct);
@@ -175,6 +178,11 @@ static void stop_one(struct mate *m)
 	} else if (m->peer) {
 		snet_peer_close(m->peer, SNET_ECANCELLED, "interrupted");
 	} else {
+		struct snet_error err = m->target->last;
+
+		if (!err.code)
+			snet_fail(&err, SNET_ECANCELLED, "interrupted");
+		hub_blame(m->hub, &err, m->number);
 		mate_free(m);
 	}
 }
@@ -188,11 +196,33 @@ static void kill_one(struct mate *m)
 	m->unwanted = true;
 }
 
-static bool raw_is_taken(struct mate *m)
+static bool raw_is_taken(const struct mate *m)
 {
-	struct hub *h = m->hub;
+	const struct hub *h = m->hub;
 
-	return h->listens && !h->exec && cli.format == FORMAT_RAW && h->n_up > 1;
+	if (!h->listens || h->exec || cli.format != FORMAT_RAW)
+		return false;
+	for (const struct snet_list *n = h->mates.next; n != &h->mates; n = n->next) {
+		const struct mate *other = SNET_OF(n, const struct mate, node);
+
+		if (other != m && other->up && !other->unwanted)
+			return true;
+	}
+	return false;
+}
+
+/* A party that comes again has lost its old connection, whether or not we have noticed: there
+ * is one of each. */
+static void retire_older(const struct mate *m)
+{
+	for (struct snet_list *n = m->hub->mates.next; n != &m->hub->mates; n = n->next) {
+		struct mate *old = SNET_OF(n, struct mate, node);
+
+		if (old == m || old->number != m->number || !old->up || !old->peer)
+			continue;
+		old->unwanted = true;
+		snet_peer_close(old->peer, SNET_ECANCELLED, "the party has come again");
+	}
 }
 
 void hub_mate_up(struct mate *m)
@@ -200,6 +230,7 @@ void hub_mate_up(struct mate *m)
 	struct hub *h = m->hub;
 	struct snet_error err = { 0 };
 
+	retire_older(m);
 	h->n_up++;
 	h->n_came++;
 	snet_gauge(SNET_METRIC_PEERS, h->n_up);
@@ -240,7 +271,9 @@ void hub_mate_gone(struct mate *m, const struct snet_error *err)
 	/* A server goes on whatever one peer did: the event has told. */
 	bool serves = h->listens && (cli.keep_open || h->exec);
 
-	if (err->code && !serves && !h->enough && !m->unwanted)
+	/* Told to stop, we stop peers: that is no failure of theirs or ours. */
+	if (err->code && !serves && !h->enough && !m->unwanted &&
+	    !(h->draining && err->code == SNET_ECANCELLED))
 		hub_blame(h, err, m->number);
 	h->gone.sent_messages += m->count.sent_messages;
 	h->gone.sent_bytes += m->count.sent_bytes;

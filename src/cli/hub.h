@@ -37,6 +37,7 @@ struct mate {
 	struct snet_peer *peer;
 	struct child *child; /* --exec; NULL */
 	bool up, full, paused, eof, finished, flushed;
+	uint64_t item; /* the last that was for it */
 	bool unwanted; /* no blame for its end: it never said hello, or its place was taken */
 	struct mate_counts count;
 	struct snet_timer idle; /* --idle-timeout */
@@ -51,6 +52,7 @@ struct hub {
 	bool listens;
 	struct snet_list mates, children;
 	size_t n_mates, n_up, n_came;
+	uint64_t item; /* counts what comes from stdin */
 	uint32_t next_number;
 	struct duct duct;
 	bool input_ended, stalled;  /* stalled: stdout is full, every mate is paused */

@@ -153,6 +153,7 @@ static void give_up(struct mate *m)
 		  m->name ? m->name : "", m->name ? " at " : "",
 		  snet_url_print(&m->target->url, url),
 		  err.text[0] ? m->target->last.text : "no answer");
+	hub_blame(m->hub, &err, m->number); /* also when it was given up on a signal */
 	hub_mate_gone(m, &err);
 }
 
@@ -183,6 +184,10 @@ static void on_down(struct snet_peer *p, int code, const char *why, bool by_peer
 	if (code)
 		snet_fail(&err, code, "%s%s%s%s", by_peer ? "the peer said: " : "", why,
 			  m->name ? ": " : "", m->name ? m->name : "");
+	if (m->unwanted && snet_peer_undelivered(p) && code == SNET_ECANCELLED) {
+		snet_fail(&err, SNET_ELOST, "the party came again before it took everything");
+		hub_blame(m->hub, &err, m->number);
+	}
 	if (was_up)
 		hub_say_down(m, code, why, by_peer);
 	else
@@ -356,7 +361,13 @@ void mate_check(struct mate *m)
 		mate_finish(m);
 	if (m->child && !child_is_over(m->child, NULL))
 		return;
-	if (m->flushed && heard)
+	if (!m->flushed || !heard)
+		return;
+	/* Told to stop while it still speaks: what it said last may not have been heard. */
+	if (m->hub->draining && !m->eof && !cli.send_only)
+		snet_peer_close(m->peer, SNET_ECANCELLED,
+				"interrupted before everything was heard");
+	else
 		snet_peer_close(m->peer, SNET_OK, "done");
 }
 

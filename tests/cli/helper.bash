@@ -43,12 +43,14 @@ start_ready() {
 	exec {fd}<>"$fifo"
 	held[$name.ready]=$fd
 	start "$name" "$2" --ready-fd 9 "${@:3}" 9>"$fifo"
-	until read -r -t 0.1 -u "$fd"; do
+	# A look, which takes nothing: some shells lose what a timed read had read when its time was over.
+	until read -t 0 -u "$fd"; do
 		if is_gone "$name" || [ "$SECONDS" -ge "$deadline" ]; then
 			echo "$name is not ready" >&2
 			cat "$BATS_TEST_TMPDIR/$name.err" >&2
 			return 1
 		fi
+		sleep 0.02
 	done
 	release "$name.ready"
 	rm "$fifo"
