@@ -317,11 +317,15 @@ static void on_flushed(struct snet_conn *c, void *user)
 static void on_close(struct snet_conn *c, int code, const char *why, bool by_peer, void *user)
 {
 	struct snet_peer *p = user;
+	struct snet_conn_stats stats;
 
 	p->seen = *c;
 	/* The hello is not the owner's: it may be unacknowledged
 	 * without anything being lost. */
-	p->undelivered = c->transport->queued(c);
+	c->transport->stats(c, &stats);
+	/* After our end the other side may close as soon as it has heard it, ahead of its last
+	 * acknowledgement. */
+	p->undelivered = p->finished ? (size_t)stats.unsent : c->transport->queued(c);
 	if (p->undelivered > p->sent)
 		p->undelivered = (size_t)p->sent;
 	p->conn = p->framed.conn = NULL;

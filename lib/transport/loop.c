@@ -135,7 +135,8 @@ static void loop_stats(const struct snet_conn *base, struct snet_conn_stats *out
 {
 	const struct loop_end *c = SNET_OF(base, const struct loop_end, base);
 
-	*out = (struct snet_conn_stats){ .in_flight = c->queued - c->unsent,
+	*out = (struct snet_conn_stats){ .unsent = c->unsent,
+					 .in_flight = c->queued - c->unsent,
 					 .bytes_sent = c->sent - c->unsent,
 					 .bytes_received = c->received };
 }

@@ -66,6 +66,8 @@ static int crate_code(const char *why)
 {
 	if (!strcmp(why, "unknown peer") || !strcmp(why, "certificate public key not allowed"))
 		return SNET_EDENIED;
+	if (!strcmp(why, "duplicate connection: tie-breaker"))
+		return SNET_EPOLICY; /* benign to whoever has the other connection */
 	return SNET_OK;
 }
 

@@ -390,6 +390,7 @@ static void quic_stats(const struct snet_conn *base, struct snet_conn_stats *out
 	out->cwnd = i.cwnd;
 	out->in_flight = i.bytes_in_flight;
 	out->bytes_sent = c->sent;
+	out->unsent = c->unsent;
 	out->bytes_received = c->received;
 #if NGTCP2_VERSION_NUM >= 0x011000 /* 1.16 counts them */
 	out->packets_lost = i.pkt_lost;

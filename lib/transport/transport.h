@@ -95,6 +95,7 @@ struct snet_endpoint_events {
 
 struct snet_conn_stats {
 	uint64_t rtt_us, rtt_min_us, cwnd, in_flight, bytes_sent, bytes_received;
+	uint64_t unsent;       /* bytes that send took and that have not gone out once */
 	uint64_t packets_lost; /* UINT64_MAX: not known */
 	uint32_t mtu;          /* UDP payload in use */
 };

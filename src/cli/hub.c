@@ -378,6 +378,13 @@ int hub_init(struct hub *h, struct run *r, const char *exec, struct snet_error *
 	return rc;
 }
 
+/* A run that failed does not end as if all were well for the peers. */
+static void fail_one(struct mate *m)
+{
+	if (m->peer)
+		snet_peer_close(m->peer, SNET_ECANCELLED, "the other side has failed");
+}
+
 void hub_fini(struct hub *h)
 {
 	if (!h->run)
@@ -386,6 +393,8 @@ void hub_fini(struct hub *h)
 	snet_timer_stop(h->run->loop, &h->grace);
 	snet_timer_stop(h->run->loop, &h->replies);
 	child_stop_all(h, SIGKILL);
+	if (h->run->status)
+		hub_each(h, fail_one);
 	/* Closes what is open: each on_down frees its mate. */
 	net_fini(&h->net);
 	while (!snet_list_is_empty(&h->mates))

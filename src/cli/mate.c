@@ -175,14 +175,17 @@ static void on_down(struct snet_peer *p, int code, const char *why, bool by_peer
 			give_up(m);
 		return;
 	}
-	/* What was accepted for sending and has not arrived is a loss,
-	 * however politely the peer closed. */
-	if (code == SNET_OK && !m->finished && snet_peer_undelivered(p)) {
+	/* What was accepted for sending and has not arrived is a loss, however politely the
+	 * peer closed. */
+	if (code == SNET_OK && snet_peer_undelivered(p)) {
 		code = SNET_ELOST;
 		why = "it closed before it took everything";
 	}
+	if (code == SNET_OK && !was_up)
+		code = SNET_ELOST; /* there is no good reason to leave before the hello */
 	if (code)
-		snet_fail(&err, code, "%s%s%s%s", by_peer ? "the peer said: " : "", why,
+		snet_fail(&err, code, "%s%s%s%s",
+			  by_peer && code != SNET_ETRUNCATED ? "the peer said: " : "", why,
 			  m->name ? ": " : "", m->name ? m->name : "");
 	if (m->unwanted && snet_peer_undelivered(p) && code == SNET_ECANCELLED) {
 		snet_fail(&err, SNET_ELOST, "the party came again before it took everything");
@@ -341,9 +344,21 @@ void mate_send(struct mate *m, const struct input_message *msg)
 	hub_blame(h, &err, m->number);
 }
 
+/* To the crate the end of a stream is the end of the connection: it must not come before the
+ * other side has said what is wanted of it. */
+static bool may_finish(const struct mate *m)
+{
+	const struct hub *h = m->hub;
+
+	if (snet_peer_conn(m->peer)->profile == SNET_PROFILE_SNET1 || m->eof || h->enough ||
+	    h->draining)
+		return true;
+	return !h->listens && cli.replies == OPT_NONE;
+}
+
 void mate_finish(struct mate *m)
 {
-	if (m->finished || !m->up || !m->peer)
+	if (m->finished || !m->up || !m->peer || !may_finish(m))
 		return;
 	m->finished = true;
 	snet_peer_finish(m->peer);
