@@ -31,7 +31,7 @@ struct snet_peer {
 	bool up, sync_due, finished, closed, close_by_peer, in_closing;
 	int close_code;
 	char *close_why;
-	size_t undelivered;
+	size_t undelivered, unacked;
 	uint64_t received, acked_mark, received_mark, sent; /* bytes, to see progress by */
 };
 
@@ -323,11 +323,14 @@ static void on_close(struct snet_conn *c, int code, const char *why, bool by_pee
 	/* The hello is not the owner's: it may be unacknowledged
 	 * without anything being lost. */
 	c->transport->stats(c, &stats);
-	/* After our end the other side may close as soon as it has heard it, ahead of its last
-	 * acknowledgement. */
-	p->undelivered = p->finished ? (size_t)stats.unsent : c->transport->queued(c);
-	if (p->undelivered > p->sent)
-		p->undelivered = (size_t)p->sent;
+	/* Whoever closes may have heard more than it has acknowledged: what never went out, it
+	 * has not. */
+	p->undelivered = stats.unsent < p->sent ? (size_t)stats.unsent : (size_t)p->sent;
+	/* The hello is not the owner's: it may be unacknowledged without anything being lost.
+	 */
+	p->unacked = c->transport->queued(c);
+	if (p->unacked > p->sent)
+		p->unacked = (size_t)p->sent;
 	p->conn = p->framed.conn = NULL;
 	p->closed = true;
 	p->close_code = code;
@@ -446,6 +449,11 @@ bool snet_peer_can_send(struct snet_peer *p)
 size_t snet_peer_queued(const struct snet_peer *p)
 {
 	return p->conn ? p->conn->transport->queued(p->conn) : 0;
+}
+
+size_t snet_peer_unacked(const struct snet_peer *p)
+{
+	return p->unacked;
 }
 
 size_t snet_peer_undelivered(const struct snet_peer *p)

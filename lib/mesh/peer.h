@@ -70,8 +70,9 @@ int snet_peer_send(struct snet_peer *p, unsigned stream, uint8_t kind,
 		   const struct snet_slice *v, size_t n);
 bool snet_peer_can_send(struct snet_peer *p);       /* more is welcome; after false, on_drain */
 size_t snet_peer_queued(const struct snet_peer *p); /* bytes not acknowledged */
-/* In on_down: bytes it never acknowledged; once we had finished, bytes that never went out. */
+/* In on_down: bytes of messages that never went out; bytes that were never acknowledged. */
 size_t snet_peer_undelivered(const struct snet_peer *p);
+size_t snet_peer_unacked(const struct snet_peer *p);
 void snet_peer_finish(struct snet_peer *p); /* half-close: on_flushed follows */
 
 /* While paused no on_message and no on_eof, and no on_down while anything is held back; the

@@ -175,6 +175,11 @@ static void on_down(struct snet_peer *p, int code, const char *why, bool by_peer
 			give_up(m);
 		return;
 	}
+	/* The packet that says goodbye is sent once, and may be lost: nothing else was. */
+	if (code == SNET_ELOST && !by_peer && m->eof && m->finished && !snet_peer_unacked(p)) {
+		code = SNET_OK;
+		why = "gone after its end";
+	}
 	/* What was accepted for sending and has not arrived is a loss, however politely the
 	 * peer closed. */
 	if (code == SNET_OK && snet_peer_undelivered(p)) {

@@ -13,8 +13,8 @@
 #include "io/loop.h"
 
 enum {
-	NOW = 64 << 10,       /* gathered bytes worth a system call before the turn is over */
-	ALONE = 16 << 10,     /* a piece worth one by itself: cheaper than gathering it */
+	NOW = 256 << 10,      /* gathered bytes worth a system call before the turn is over */
+	ALONE = 128 << 10,    /* a piece worth one by itself: cheaper than gathering it */
 	LOW = SINK_HIGH / 4,  /* on_drain: early enough that the reader need not wait for us */
 	KEEP = 4 * SINK_HIGH, /* of an empty buffer */
 	PIECES = 8,
