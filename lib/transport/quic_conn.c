@@ -337,6 +337,10 @@ void snet_quic_conn_input(struct snet_quic_conn *c, const struct snet_path *path
 		return;
 	}
 	snet_quic_mark(c);
+	/* What arrived may have raised the connection's limit, for which there is no callback.
+	 */
+	for (struct snet_list *i = c->streams.next; i != &c->streams; i = i->next)
+		SNET_OF(i, struct snet_quic_stream, node)->blocked = false;
 	/* Handshakes are latency: waiting for the end of the turn would
 	 * leave the other side idle. */
 	if (c->tls && !snet_udp_is_blocked(c->ep->udp))
