@@ -131,7 +131,7 @@ static int on_stream_open(ngtcp2_conn *q, int64_t id, void *user)
 		    : snet_quic_stream_new(c, id, number, false);
 	if (!s)
 		return NGTCP2_ERR_CALLBACK_FAILURE;
-	s->blocked = false;
+	s->unopened = false;
 	ngtcp2_conn_set_stream_user_data(q, id, s);
 	return 0;
 }

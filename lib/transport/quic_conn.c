@@ -276,7 +276,7 @@ void snet_quic_conn_opened(struct snet_quic_conn *c)
 		snet_quic_conn_close(c, SNET_ENOMEM, "out of memory");
 		return;
 	}
-	s->blocked = true;
+	s->unopened = true;
 	snet_count(SNET_METRIC_ACCEPTED, 1);
 	e->ev->on_accept(e, &c->base, e->user);
 	/* A stranger nobody wanted has been closed by now. */

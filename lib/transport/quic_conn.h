@@ -17,7 +17,9 @@ struct snet_quic_stream {
 	struct snet_list node; /* in conn->streams */
 	int64_t id;
 	unsigned number;
-	bool sends, fin, fin_sent, blocked, gone;
+	bool sends, fin, fin_sent, gone;
+	bool unopened;  /* by the dialler: what we send waits */
+	bool blocked;   /* by flow control, until a packet arrives */
 	bool fin_acked; /* everything, FIN too */
 	bool announce;  /* nothing was sent on it yet: an empty frame tells the peer of it */
 	size_t credit;  /* read by the owner, not yet told to the peer */

@@ -82,7 +82,7 @@ bool snet_quic_stream_may_end(const struct snet_quic_conn *c, const struct snet_
 
 static bool has_work(const struct snet_quic_conn *c, const struct snet_quic_stream *s)
 {
-	return s->sends && !s->gone && !s->blocked &&
+	return s->sends && !s->gone && !s->blocked && !s->unopened &&
 	       (s->tx.sent < s->tx.end || s->announce || snet_quic_stream_may_end(c, s));
 }
 
