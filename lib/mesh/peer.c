@@ -5,15 +5,14 @@
 
 #include "base/list.h"
 #include "io/loop.h"
+#include "mesh/hello.h"
+#include "mesh/stall.h"
 #include "transport/framed.h"
-#include "wire/envelope.h"
 #include "wire/record.h"
 
-#define SYNC 0xff     /* the first byte of the crate's stream, stoffelnet-wire(7) */
-#define HELLO_MAX 256 /* bytes of a hello frame */
+#define SYNC 0xff /* the first byte of the crate's stream, stoffelnet-wire(7) */
 #define HELLO_TIME (10 * SNET_SEC)
 #define STALL_TIME (30 * SNET_SEC)
-#define STALL_BYTES 1024 /* a message that gains less in STALL_TIME makes no progress */
 
 struct snet_peer {
 	struct snet_framed framed; /* first: its callbacks find the peer by it */
@@ -27,12 +26,12 @@ struct snet_peer {
 	uint64_t id;
 	enum snet_role role;
 	uint64_t seq[SNET_STREAMS];
-	bool was_paused; /* within the present period of the watch */
+	struct snet_stall stall;
 	bool up, sync_due, finished, closed, close_by_peer, in_closing;
 	int close_code;
 	char *close_why;
 	size_t undelivered, unacked;
-	uint64_t received, acked_mark, received_mark, sent; /* bytes, to see progress by */
+	uint64_t received, sent; /* bytes */
 };
 
 static struct snet_peer *peer_of(struct snet_framed *f)
@@ -47,11 +46,22 @@ static bool is_snet1(const struct snet_peer *p)
 
 /* ---- deadlines: the hello, then progress of what is under way */
 
+static struct snet_stall_state state_of(const struct snet_peer *p)
+{
+	size_t queued = snet_peer_queued(p);
+
+	return (struct snet_stall_state){ .queued = queued,
+					  .acked = p->sent - queued,
+					  .partial = snet_framed_partial(&p->framed),
+					  .received = p->received,
+					  .paused = p->framed.paused };
+}
+
 static void on_timer(struct snet_timer *t, snet_time now)
 {
 	struct snet_peer *p = t->user;
-	size_t queued = snet_peer_queued(p), partial = snet_framed_partial(&p->framed);
-	uint64_t acked = p->sent - queued;
+	struct snet_stall_state state;
+	const char *why;
 
 	if (p->closed)
 		return;
@@ -59,29 +69,23 @@ static void on_timer(struct snet_timer *t, snet_time now)
 		snet_peer_close(p, SNET_ETIMEOUT, "no hello in time");
 		return;
 	}
-	if (queued && acked == p->acked_mark) {
-		snet_peer_close(p, SNET_ETIMEOUT, "it reads nothing");
-		return;
-	}
-	if (partial && !p->was_paused && !p->framed.paused &&
-	    p->received - p->received_mark < STALL_BYTES) {
-		snet_peer_close(p, SNET_ETIMEOUT, "it does not finish its message");
-		return;
-	}
-	p->was_paused = p->framed.paused;
-	p->acked_mark = acked;
-	p->received_mark = p->received;
-	if (queued || partial)
+	state = state_of(p);
+	why = snet_stall_check(&p->stall, &state);
+	if (why)
+		snet_peer_close(p, SNET_ETIMEOUT, why);
+	else if (state.queued || state.partial)
 		snet_timer_set(p->loop, t, now + p->opts.stall_timeout);
 }
 
 /* Only while something is under way: an idle peer costs no wake-ups. */
 static void watch(struct snet_peer *p)
 {
+	struct snet_stall_state state;
+
 	if (p->timer.slot || !p->up || p->closed || p->opts.stall_timeout == SNET_NEVER)
 		return;
-	p->acked_mark = p->sent - snet_peer_queued(p);
-	p->received_mark = p->received;
+	state = state_of(p);
+	snet_stall_begin(&p->stall, &state);
 	snet_timer_set(p->loop, &p->timer, snet_loop_now(p->loop) + p->opts.stall_timeout);
 }
 
@@ -99,19 +103,14 @@ static void come_up(struct snet_peer *p)
 
 static int say_hello(struct snet_peer *p)
 {
-	const char *role = p->opts.role == SNET_ROLE_CLIENT ? "CLIENT" : "SERVER";
-	struct snet_envelope e = { .tag = SNET_ENVELOPE_HANDSHAKE };
-	struct snet_buf b = SNET_BUF(HELLO_MAX);
+	struct snet_hello h = { p->opts.role, p->opts.id };
+	struct snet_buf b = SNET_BUF(SNET_HELLO_MAX);
 	uint8_t head[SNET_FRAME_HEAD];
-	struct snet_slice s;
-	int rc;
+	int rc = snet_hello_encode(&h, &b);
 
-	e.handshake.old = true; /* the form with a role */
-	e.handshake.role = (struct snet_slice){ (const uint8_t *)role, strlen(role), NULL };
-	e.handshake.id = p->opts.id;
-	rc = snet_envelope_encode(&e, &b);
 	if (!rc) {
-		s = (struct snet_slice){ b.p, b.n, NULL };
+		struct snet_slice s = { b.p, b.n, NULL };
+
 		snet_frame_head(head, (uint32_t)b.n);
 		rc = snet_framed_send(&p->framed, 0, head, sizeof(head), &s, 1);
 	}
@@ -119,23 +118,16 @@ static int say_hello(struct snet_peer *p)
 	return rc;
 }
 
-static bool is_role(const struct snet_slice *s, const char *name)
-{
-	return s->n == strlen(name) && !strncasecmp((const char *)s->p, name, s->n);
-}
-
 static void hear_hello(struct snet_peer *p, const uint8_t *bytes, size_t n)
 {
-	struct snet_envelope e;
-	int rc = snet_envelope_decode(&e, bytes, n);
+	struct snet_hello h;
 
-	if (rc || e.tag != SNET_ENVELOPE_HANDSHAKE || !e.handshake.old ||
-	    (!is_role(&e.handshake.role, "SERVER") && !is_role(&e.handshake.role, "CLIENT"))) {
+	if (snet_hello_decode(&h, bytes, n)) {
 		snet_peer_close(p, SNET_EPROTO, "its first frame is not a hello");
 		return;
 	}
-	p->role = is_role(&e.handshake.role, "CLIENT") ? SNET_ROLE_CLIENT : SNET_ROLE_SERVER;
-	p->id = e.handshake.id;
+	p->role = h.role;
+	p->id = h.id;
 	if (!p->seen.dialled && say_hello(p)) {
 		snet_peer_close(p, SNET_ENOMEM, "out of memory");
 		return;
@@ -320,8 +312,6 @@ static void on_close(struct snet_conn *c, int code, const char *why, bool by_pee
 	struct snet_conn_stats stats;
 
 	p->seen = *c;
-	/* The hello is not the owner's: it may be unacknowledged
-	 * without anything being lost. */
 	c->transport->stats(c, &stats);
 	/* Whoever closes may have heard more than it has acknowledged: what never went out, it
 	 * has not. */
@@ -363,7 +353,7 @@ static struct snet_peer *born(struct snet_loop *l, const struct snet_peer_opts *
 		p->opts.hello_timeout = HELLO_TIME;
 	if (!p->opts.stall_timeout)
 		p->opts.stall_timeout = STALL_TIME;
-	snet_framed_init(&p->framed, l, NULL, HELLO_MAX, &framed_events);
+	snet_framed_init(&p->framed, l, NULL, SNET_HELLO_MAX, &framed_events);
 	p->framed.gated = true; /* streams are not ordered among each other: the hello first */
 	return p;
 }
@@ -473,7 +463,7 @@ void snet_peer_finish(struct snet_peer *p)
 
 void snet_peer_pause(struct snet_peer *p)
 {
-	p->was_paused = true;
+	p->stall.was_paused = true;
 	snet_framed_pause(&p->framed);
 }
 
