@@ -6,10 +6,10 @@
 
 /* clang-format off */
 static const uint8_t may_follow[] = {
-	[SNET_LINK_DOWN]    = 1 << SNET_LINK_DIALING | 1 << SNET_LINK_CLOSED,
+	[SNET_LINK_DOWN]    = 1 << SNET_LINK_DIALING | 1 << SNET_LINK_UP | 1 << SNET_LINK_CLOSED,
 	[SNET_LINK_DIALING] = 1 << SNET_LINK_UP | 1 << SNET_LINK_WAITING | 1 << SNET_LINK_CLOSED,
 	[SNET_LINK_UP]      = 1 << SNET_LINK_WAITING | 1 << SNET_LINK_CLOSED,
-	[SNET_LINK_WAITING] = 1 << SNET_LINK_DIALING | 1 << SNET_LINK_CLOSED,
+	[SNET_LINK_WAITING] = 1 << SNET_LINK_DIALING | 1 << SNET_LINK_UP | 1 << SNET_LINK_CLOSED,
 	[SNET_LINK_CLOSED]  = 0,
 };
 /* clang-format on */
@@ -69,16 +69,17 @@ enum snet_link_want snet_link_step(struct snet_link *l, enum snet_link_event ev,
 	if (ev == SNET_LINK_CLOSE && l->state != SNET_LINK_CLOSED)
 		return enter(l, SNET_LINK_CLOSED, SNET_NEVER, SNET_LINK_HANGUP);
 
+	if (ev == SNET_LINK_OPENED && may_follow[l->state] & 1 << SNET_LINK_UP) {
+		l->tries = 0;
+		return enter(l, SNET_LINK_UP, SNET_NEVER, SNET_LINK_NOTHING);
+	}
+
 	switch (l->state) {
 	case SNET_LINK_DOWN:
 		if (ev == SNET_LINK_START)
 			return dial(l, now);
 		break;
 	case SNET_LINK_DIALING:
-		if (ev == SNET_LINK_OPENED) {
-			l->tries = 0;
-			return enter(l, SNET_LINK_UP, SNET_NEVER, SNET_LINK_NOTHING);
-		}
 		if (ev == SNET_LINK_LOST)
 			return wait_or_give_up(l, now, random, SNET_LINK_NOTHING);
 		if (ev == SNET_LINK_DUE)

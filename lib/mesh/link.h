@@ -8,6 +8,7 @@
  *                    |     `--------- lost, due -------'   |
  *                    `------------------ due --------------'
  *
+ *       The other side may have dialled meanwhile: opened leads from DOWN and WAITING to UP, too.
  *       Any of them goes to CLOSED on close; instead of waiting or dialling once the wait is
  *       over, with GIVE_UP wanted.
  *

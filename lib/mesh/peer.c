@@ -1,47 +1,19 @@
-#include "mesh/peer.h"
+#include "mesh/peer_impl.h"
 
 #include <stdlib.h>
 #include <string.h>
 
 #include "base/list.h"
-#include "io/loop.h"
 #include "mesh/hello.h"
-#include "mesh/stall.h"
-#include "transport/framed.h"
 #include "wire/record.h"
 
 #define SYNC 0xff /* the first byte of the crate's stream, stoffelnet-wire(7) */
 #define HELLO_TIME (10 * SNET_SEC)
 #define STALL_TIME (30 * SNET_SEC)
 
-struct snet_peer {
-	struct snet_framed framed; /* first: its callbacks find the peer by it */
-	const struct snet_peer_events *ev;
-	void *user;
-	struct snet_loop *loop;
-	struct snet_conn *conn;
-	struct snet_conn seen; /* a copy for after the connection is gone */
-	struct snet_timer timer;
-	struct snet_peer_opts opts;
-	uint64_t id;
-	enum snet_role role;
-	uint64_t seq[SNET_STREAMS];
-	struct snet_stall stall;
-	bool up, sync_due, finished, closed, close_by_peer, in_closing;
-	int close_code;
-	char *close_why;
-	size_t undelivered, unacked;
-	uint64_t received, sent; /* bytes */
-};
-
 static struct snet_peer *peer_of(struct snet_framed *f)
 {
 	return SNET_OF(f, struct snet_peer, framed);
-}
-
-static bool is_snet1(const struct snet_peer *p)
-{
-	return p->seen.profile == SNET_PROFILE_SNET1;
 }
 
 /* ---- deadlines: the hello, then progress of what is under way */
@@ -78,7 +50,7 @@ static void on_timer(struct snet_timer *t, snet_time now)
 }
 
 /* Only while something is under way: an idle peer costs no wake-ups. */
-static void watch(struct snet_peer *p)
+void snet_peer_watch(struct snet_peer *p)
 {
 	struct snet_stall_state state;
 
@@ -95,9 +67,10 @@ static void come_up(struct snet_peer *p)
 {
 	p->up = true;
 	snet_timer_stop(p->loop, &p->timer);
-	snet_framed_set_max(&p->framed, p->opts.max_message + (is_snet1(p) ? 1 : 0));
+	snet_framed_set_max(&p->framed, p->opts.max_message + (snet_peer_is_snet1(p) ? 1 : 0));
 	p->framed.parts = p->opts.parts;
-	snet_framed_ungate(&p->framed);
+	if (!p->opts.gated)
+		snet_framed_ungate(&p->framed);
 	p->ev->on_up(p, p->user);
 }
 
@@ -153,6 +126,18 @@ static bool kind_is_ok(struct snet_peer *p, uint8_t kind)
 	return false;
 }
 
+/* To whoever speaks with the peer beside the messages; on their stream, and among them. */
+static bool is_control(struct snet_peer *p, unsigned stream, const uint8_t *bytes, size_t n)
+{
+	struct snet_record rec;
+
+	if (!p->ev->on_control || stream || snet_record_is_app(bytes[0]) ||
+	    snet_record_decode(&rec, bytes, n) || rec.zstd)
+		return false;
+	p->ev->on_control(p, (uint8_t)rec.type, rec.body, rec.n, p->user);
+	return true;
+}
+
 static void on_frame(struct snet_framed *f, unsigned stream, const uint8_t *bytes, size_t n)
 {
 	struct snet_peer *p = peer_of(f);
@@ -161,11 +146,11 @@ static void on_frame(struct snet_framed *f, unsigned stream, const uint8_t *byte
 		return;
 	if (!p->up) {
 		hear_hello(p, bytes, n);
-	} else if (!is_snet1(p)) {
+	} else if (!snet_peer_is_snet1(p)) {
 		deliver(p, stream, SNET_KIND_DATA, ++p->seq[stream], bytes, n);
 	} else if (!n) {
 		snet_peer_close(p, SNET_EPROTO, "a record without a type");
-	} else if (kind_is_ok(p, bytes[0])) {
+	} else if (!is_control(p, stream, bytes, n) && kind_is_ok(p, bytes[0])) {
 		deliver(p, stream, bytes[0], ++p->seq[stream], bytes + 1, n - 1);
 	}
 }
@@ -174,7 +159,7 @@ static void on_part(struct snet_framed *f, unsigned stream, const uint8_t *bytes
 		    bool first, bool last)
 {
 	struct snet_peer *p = peer_of(f);
-	size_t skip = first && is_snet1(p) ? 1 : 0;
+	size_t skip = first && snet_peer_is_snet1(p) ? 1 : 0;
 
 	(void)last;
 	if (p->in_closing)
@@ -233,7 +218,7 @@ static void on_idle(struct snet_framed *f)
 	if (p->closed)
 		go_down(p);
 	else if (snet_framed_partial(f))
-		watch(p);
+		snet_peer_watch(p);
 }
 
 static const struct snet_framed_events framed_events = { on_frame, on_part, on_end, on_error,
@@ -250,7 +235,7 @@ static void on_open(struct snet_conn *c, void *user)
 	p->seen = *c;
 	p->role = SNET_ROLE_SERVER;
 	p->id = c->peer_derived;
-	if (is_snet1(p)) {
+	if (snet_peer_is_snet1(p)) {
 		if (say_hello(p))
 			snet_peer_close(p, SNET_ENOMEM, "out of memory");
 	} else if (c->transport->send(c, 0, &s, 1)) {
@@ -278,7 +263,7 @@ static void on_data(struct snet_conn *c, unsigned stream, const uint8_t *bytes, 
 		n--;
 		come_up(p);
 	}
-	if (stream && !is_snet1(p)) {
+	if (stream && !snet_peer_is_snet1(p)) {
 		snet_peer_close(p, SNET_EPROTO, "a second stream");
 		return;
 	}
@@ -286,7 +271,7 @@ static void on_data(struct snet_conn *c, unsigned stream, const uint8_t *bytes, 
 		return;
 	snet_framed_input(&p->framed, stream, bytes, n, fin);
 	if (p->up && !p->timer.slot && snet_framed_partial(&p->framed))
-		watch(p);
+		snet_peer_watch(p);
 }
 
 static void on_drain(struct snet_conn *c, void *user)
@@ -372,7 +357,7 @@ int snet_peer_accept(struct snet_peer **out, struct snet_loop *l, struct snet_co
 	p->seen = *c;
 	p->role = c->role;
 	p->id = c->peer_derived;
-	p->sync_due = !is_snet1(p);
+	p->sync_due = !snet_peer_is_snet1(p);
 	c->events = &conn_events;
 	c->user = p;
 	snet_timer_set(l, &p->timer, snet_loop_now(l) + p->opts.hello_timeout);
@@ -402,108 +387,4 @@ int snet_peer_dial(struct snet_peer **out, struct snet_loop *l, struct snet_endp
 	snet_timer_set(l, &p->timer, snet_loop_now(l) + 2 * p->opts.hello_timeout);
 	*out = p;
 	return SNET_OK;
-}
-
-int snet_peer_send(struct snet_peer *p, unsigned stream, uint8_t kind,
-		   const struct snet_slice *v, size_t n)
-{
-	uint8_t head[SNET_FRAME_HEAD + 1];
-	size_t total = 0, extra = is_snet1(p) ? 1 : 0;
-	int rc;
-
-	if (!p->conn || !p->up || p->finished || p->in_closing)
-		return SNET_ECLOSED;
-	if (stream >= SNET_STREAMS || (stream && !extra))
-		return SNET_EINVAL;
-	for (size_t i = 0; i < n; i++)
-		total += v[i].n;
-	if (total > SNET_MESSAGE_MAX)
-		return SNET_ETOOBIG;
-	snet_frame_head(head, (uint32_t)(total + extra));
-	head[SNET_FRAME_HEAD] = kind;
-	rc = snet_framed_send(&p->framed, stream, head, SNET_FRAME_HEAD + extra, v, n);
-	if (!rc) {
-		p->sent += total + SNET_FRAME_HEAD + extra;
-		if (!p->timer.slot)
-			watch(p);
-	}
-	return rc;
-}
-
-bool snet_peer_can_send(struct snet_peer *p)
-{
-	return p->conn && p->up && !p->finished && !p->in_closing &&
-	       p->conn->transport->can_send(p->conn);
-}
-
-size_t snet_peer_queued(const struct snet_peer *p)
-{
-	return p->conn ? p->conn->transport->queued(p->conn) : 0;
-}
-
-size_t snet_peer_unacked(const struct snet_peer *p)
-{
-	return p->unacked;
-}
-
-size_t snet_peer_undelivered(const struct snet_peer *p)
-{
-	return p->undelivered;
-}
-
-void snet_peer_finish(struct snet_peer *p)
-{
-	if (p->finished || !p->conn)
-		return;
-	p->finished = true;
-	for (unsigned i = SNET_STREAMS; i--;)
-		p->conn->transport->finish(p->conn, i);
-	watch(p);
-}
-
-void snet_peer_pause(struct snet_peer *p)
-{
-	p->stall.was_paused = true;
-	snet_framed_pause(&p->framed);
-}
-
-void snet_peer_resume(struct snet_peer *p)
-{
-	snet_framed_resume(&p->framed);
-}
-
-void snet_peer_close(struct snet_peer *p, int code, const char *why)
-{
-	if (p->in_closing)
-		return;
-	p->in_closing = true;
-	if (p->conn) {
-		p->conn->transport->close(p->conn, code, why);
-		return;
-	}
-	/* Closed already, and held back: now it goes down. */
-	p->close_code = p->close_code ? p->close_code : code;
-	p->framed.paused = 0;
-	p->framed.broken = true;
-	snet_task_defer(p->loop, &p->framed.resume);
-}
-
-const struct snet_conn *snet_peer_conn(const struct snet_peer *p)
-{
-	return p->conn ? p->conn : &p->seen;
-}
-
-uint64_t snet_peer_id(const struct snet_peer *p)
-{
-	return p->id;
-}
-
-enum snet_role snet_peer_role(const struct snet_peer *p)
-{
-	return p->role;
-}
-
-void *snet_peer_user(const struct snet_peer *p)
-{
-	return p->user;
 }

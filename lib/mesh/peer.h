@@ -39,6 +39,10 @@ struct snet_peer_events {
 	 * SNET_ETRUNCATED: by the peer, in the middle of a message. */
 	void (*on_down)(struct snet_peer *p, int code, const char *why, bool by_peer,
 			void *user);
+	/* A record that is no message (wire/record.h), profile snet/1, in its place among the
+	 * messages of stream 0; body is borrowed. NULL: such a record is a protocol error. */
+	void (*on_control)(struct snet_peer *p, uint8_t type, const uint8_t *body, size_t n,
+			   void *user);
 };
 
 struct snet_peer_opts {
@@ -46,6 +50,7 @@ struct snet_peer_opts {
 	bool parts;              /* hand on bytes as they come (format raw) */
 	uint64_t id;             /* said in our hello: the party id, or our derived id */
 	enum snet_role role;     /* said in our hello */
+	bool gated;              /* after the hello, only stream 0, until snet_peer_ungate */
 	snet_time hello_timeout; /* [10 s] */
 	/* No progress of what is under way, either way [30 s]; SNET_NEVER: off. */
 	snet_time stall_timeout;
@@ -79,6 +84,9 @@ void snet_peer_finish(struct snet_peer *p); /* half-close: on_flushed follows */
  * peer's window fills and it stops. Pauses count. */
 void snet_peer_pause(struct snet_peer *p);
 void snet_peer_resume(struct snet_peer *p);
+
+/* Streams above 0 are heard from now on: they may have overtaken what stream 0 begins with. */
+void snet_peer_ungate(struct snet_peer *p);
 
 /* At once. on_down follows, later. */
 void snet_peer_close(struct snet_peer *p, int code, const char *why);

@@ -31,6 +31,8 @@
 	F("role", TEXT, "of the side that dialled: server, client")                             \
 	F("profile", TEXT, "of the wire: snet/1, stoffelnet-0.1")                               \
 	F("dialled", BOOL, "this side dialled")                                                 \
+	F("anew", BOOL, "?of a mesh: another process than before, or the first")                \
+	F("missed_messages", UINT, "?that only the process before it has taken")                \
 	E("peer.down", "a peer is gone")                                                        \
 	F("peer", UINT, "its number")                                                           \
 	F("key", TEXT, "?its key id")                                                           \
@@ -86,6 +88,8 @@
 	F("wire_received_bytes", UINT, "?UDP payload")                                          \
 	F("lost_packets", UINT, "?")                                                            \
 	F("mtu_bytes", UINT, "?UDP payload in use")                                             \
+	F("resent_messages", UINT, "?of a mesh: sent again after a connection was lost")        \
+	F("reconnects", UINT, "?of a mesh: connections lost")                                   \
 	E("error", "something failed; the last line of a run that fails")                       \
 	F("code", UINT, "the exit status it leads to, snet(7)")                                 \
 	F("reason", TEXT, "one word")                                                           \

@@ -1,0 +1,86 @@
+/* Mesh: one party among n, connected to every other, whoever starts first. Each pair has one
+ * connection that counts, however often it is lost, and messages cross exactly once and in
+ * order per pair and stream (outbox.h), as long as both processes live.
+ *
+ * Parties are named by index, 0 to n - 1, in the order of the configuration. */
+#ifndef SNET_MESH_MESH_H
+#define SNET_MESH_MESH_H
+
+#include "mesh/peer.h"
+
+struct snet_mesh;
+
+#define SNET_MESH_MAX 4096 /* parties */
+
+struct snet_mesh_party {
+	uint32_t id; /* said in the hello; as everybody's roster has it */
+	uint8_t key[SNET_KEYID_BYTES];
+};
+
+struct snet_mesh_config {
+	struct snet_loop *loop;
+	const struct snet_transport *transport;
+	const struct snet_identity *identity;
+	const struct snet_mesh_party
+		*parties; /* n of them, copied; parties[self] is this one */
+	uint32_t n, self;
+	const char *label;          /* of the session, "" for none; borrowed */
+	uint8_t roster[32];         /* digest of what all must have alike */
+	struct snet_peer_opts peer; /* id, role, gated and stall_timeout are ours */
+	size_t queue;               /* ceiling per party of what it has not taken [16 MiB] */
+	snet_time wait;             /* so long may a party be away, at first and later */
+	snet_time dial_timeout;     /* of one attempt [10 s] */
+};
+
+/* Callbacks may send, pause and finish; none may free. */
+struct snet_mesh_events {
+	/* Where to dial a party, and from where; attempt counts from 0. An error is one failed
+	 * attempt. */
+	int (*address)(uint32_t party, unsigned attempt, struct snet_endpoint **from,
+		       struct snet_addr *to, struct snet_error *err, void *user);
+	/* Connected, and of one mind about the session. anew: another process than before, or
+	 * the first; lost: messages that only the one before has taken. */
+	void (*on_up)(uint32_t party, bool anew, uint64_t lost, void *user);
+	/* The connection is lost; the mesh goes on trying. */
+	void (*on_down)(uint32_t party, int code, const char *why, bool by_peer, void *user);
+	/* As snet_peer_events.on_message; seq counts through all connections. */
+	void (*on_message)(uint32_t party, const struct snet_message *m, void *user);
+	void (*on_end)(uint32_t party, void *user);  /* it sends no more */
+	void (*on_room)(uint32_t party, void *user); /* its queue was full, and is half empty */
+	/* Once: everything crossed both ways, or (err->code) it was given up. */
+	void (*on_over)(uint32_t party, const struct snet_error *err, void *user);
+	/* An attempt came to nothing, or it disagrees about the session. */
+	void (*on_trouble)(uint32_t party, const struct snet_error *err, void *user);
+};
+
+/* SNET_EINVAL: n or self, or two parties with one key; SNET_ENOMEM. Dials with the loop's next
+ * turn. */
+int snet_mesh_new(struct snet_mesh **out, const struct snet_mesh_config *cfg,
+		  const struct snet_mesh_events *ev, void *user, struct snet_error *err);
+/* The endpoints must be unbound before: that ends the connections. NULL is fine. */
+void snet_mesh_free(struct snet_mesh *m);
+/* What the endpoint's on_accept brings. */
+void snet_mesh_accept(struct snet_mesh *m, struct snet_conn *c);
+
+/* Accepts for delivery; whether the party is there does not matter. SNET_EAGAIN: its queue is
+ * full, on_room follows; SNET_ECLOSED: it is over, or we have finished; SNET_EINVAL: no such
+ * party or stream, or self; SNET_ETOOBIG; SNET_ENOMEM. */
+int snet_mesh_send(struct snet_mesh *m, uint32_t party, unsigned stream, uint8_t kind,
+		   const struct snet_slice *v, size_t n);
+bool snet_mesh_is_full(struct snet_mesh *m, uint32_t party); /* true: on_room follows */
+/* We send no more, to anybody. on_over follows for each when it has said so, too. */
+void snet_mesh_finish(struct snet_mesh *m);
+/* No on_message and no on_end until resumed; windows fill. */
+void snet_mesh_pause(struct snet_mesh *m, bool pause);
+
+bool snet_mesh_is_up(const struct snet_mesh *m, uint32_t party);
+struct snet_mesh_stats {
+	uint64_t sent, received, resent, reconnects; /* messages, messages, messages, times */
+	uint64_t sent_bytes, received_bytes;         /* payload */
+	size_t queued;                               /* bytes it has not taken */
+};
+void snet_mesh_stats(const struct snet_mesh *m, uint32_t party, struct snet_mesh_stats *out);
+/* The connection that counts; NULL: there is none. */
+struct snet_peer *snet_mesh_peer(const struct snet_mesh *m, uint32_t party);
+
+#endif

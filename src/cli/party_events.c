@@ -1,0 +1,156 @@
+#include <string.h>
+
+#include "cli/groups.h"
+#include "cli/out.h"
+#include "cli/party.h"
+#include "cli/ready.h"
+#include "cli/say.h"
+#include "crypto/identity.h"
+
+void party_say_listening(struct party *p)
+{
+	char url[SNET_URL_TEXT], key[SNET_KEYID_TEXT];
+	struct snet_addr at;
+
+	p->net.transport->address(p->net.listener, &at);
+	net_own_url(&p->net, url);
+	snet_keyid_print(snet_identity_keyid(p->net.identity), key);
+	out_event("listening", out_text("address", url), out_uint("port", snet_addr_port(&at)),
+		  out_text("key", key), out_uint("id", p->self->id));
+	say_note("party %u of %u, at %s", p->self->id, p->n, url);
+}
+
+void party_say_ready(struct party *p)
+{
+	char key[SNET_KEYID_TEXT];
+
+	if (p->ready)
+		return;
+	p->ready = true;
+	out_event("ready", out_uint("peers", p->n_up),
+		  out_text("key", snet_keyid_print(snet_identity_keyid(p->net.identity), key)));
+	ready_say();
+}
+
+void party_say_waiting(struct party *p)
+{
+	struct snet_buf who = SNET_BUF(64 << 10);
+	snet_time now = snet_loop_now(p->run->loop);
+	const struct snet_error *why = NULL;
+
+	for (uint32_t i = 0; i < p->n; i++) {
+		const struct party_member *m = &p->members[i];
+
+		if (m->who == p->self || m->over || snet_mesh_is_up(p->mesh, i))
+			continue;
+		if (who.n)
+			snet_buf_u8(&who, ' ');
+		if (m->who->name[0])
+			snet_buf_str(&who, m->who->name);
+		else
+			snet_buf_fmt(&who, "%u", m->who->id);
+		if (m->last.code)
+			why = &m->last;
+	}
+	snet_buf_u8(&who, 0);
+	if (who.n > 1 && !who.bad) {
+		out_event(
+			"waiting", out_text("for", (const char *)who.p),
+			out_if(!p->ready && p->wait_until != SNET_NEVER && p->wait_until > now,
+			       out_uint("left_ms", (p->wait_until - now) / SNET_MS)),
+			out_if(why, out_text("reason", why ? snet_err_name(why->code) : "")),
+			out_if(why, out_text("text", why ? why->text : "")));
+		say_note("waiting for %s%s%s", (const char *)who.p, why ? ": " : "",
+			 why ? why->text : "");
+	}
+	snet_buf_free(&who);
+}
+
+void party_say_up(struct party *p, uint32_t i, bool anew, uint64_t lost)
+{
+	const struct snet_conn *c = snet_peer_conn(snet_mesh_peer(p->mesh, i));
+	const struct roster_member *who = p->members[i].who;
+	char at[SNET_ADDR_TEXT], key[SNET_KEYID_TEXT];
+
+	out_event("peer.up", out_uint("peer", who->id),
+		  out_text("name", who->name[0] ? who->name : NULL),
+		  out_text("address", snet_addr_print(&c->remote, at)),
+		  out_text("key", snet_keyid_print(c->peer_key, key)),
+		  out_text("role", "server"), out_text("profile", "snet/1"),
+		  out_bool("dialled", c->dialled), out_bool("anew", anew),
+		  out_if(lost, out_uint("missed_messages", lost)));
+}
+
+void party_say_down(struct party *p, uint32_t i, int code, const char *why, bool by_peer)
+{
+	const struct roster_member *who = p->members[i].who;
+	char key[SNET_KEYID_TEXT];
+	struct snet_mesh_stats s;
+
+	snet_mesh_stats(p->mesh, i, &s);
+	out_event("peer.down", out_uint("peer", who->id),
+		  out_text("key", snet_keyid_print(who->key, key)),
+		  out_text("reason", snet_err_name(code)), out_text("text", why),
+		  out_bool("by_peer", by_peer), out_uint("sent_messages", s.sent),
+		  out_uint("sent_bytes", s.sent_bytes),
+		  out_uint("received_messages", s.received),
+		  out_uint("received_bytes", s.received_bytes));
+	if (code)
+		say_note("party %u: %s%s", who->id, by_peer ? "it said: " : "", why);
+}
+
+static void stats_of(struct party *p, uint32_t i, struct snet_mesh_stats *all)
+{
+	struct snet_peer *peer = snet_mesh_peer(p->mesh, i);
+	struct snet_conn_stats s = { 0 };
+	struct snet_mesh_stats m;
+	bool there = peer && snet_peer_conn(peer)->open;
+
+	snet_mesh_stats(p->mesh, i, &m);
+	all->sent += m.sent;
+	all->sent_bytes += m.sent_bytes;
+	all->received += m.received;
+	all->received_bytes += m.received_bytes;
+	all->resent += m.resent;
+	all->reconnects += m.reconnects;
+	if (there)
+		snet_peer_conn(peer)->transport->stats(snet_peer_conn(peer), &s);
+	out_event("stats", out_uint("peer", p->members[i].who->id),
+		  out_uint("sent_messages", m.sent), out_uint("sent_bytes", m.sent_bytes),
+		  out_uint("received_messages", m.received),
+		  out_uint("received_bytes", m.received_bytes),
+		  out_uint("dropped_messages", p->members[i].dropped),
+		  out_uint("queued_bytes", m.queued),
+		  out_if(there, out_uint("rtt_us", s.rtt_us)),
+		  out_if(there, out_uint("rtt_min_us", s.rtt_min_us)),
+		  out_if(there, out_uint("cwnd_bytes", s.cwnd)),
+		  out_if(there, out_uint("in_flight_bytes", s.in_flight)),
+		  out_if(there, out_uint("wire_sent_bytes", s.bytes_sent)),
+		  out_if(there, out_uint("wire_received_bytes", s.bytes_received)),
+		  out_if(there && s.packets_lost != UINT64_MAX,
+			 out_uint("lost_packets", s.packets_lost)),
+		  out_if(there, out_uint("mtu_bytes", s.mtu)),
+		  out_uint("resent_messages", m.resent), out_uint("reconnects", m.reconnects));
+}
+
+void party_stats(void *user)
+{
+	struct party *p = user;
+	struct snet_mesh_stats all = { 0 };
+	uint64_t dropped = 0;
+
+	for (uint32_t i = 0; i < p->n; i++) {
+		if (p->members[i].who == p->self)
+			continue;
+		stats_of(p, i, &all);
+		dropped += p->members[i].dropped;
+	}
+	out_event("stats", out_uint("peers", p->n_up),
+		  out_uint("sent_messages", all.sent + p->own_sent),
+		  out_uint("sent_bytes", all.sent_bytes + p->own_bytes),
+		  out_uint("received_messages", all.received + p->own_sent),
+		  out_uint("received_bytes", all.received_bytes + p->own_bytes),
+		  out_uint("dropped_messages", dropped),
+		  out_uint("resent_messages", all.resent),
+		  out_uint("reconnects", all.reconnects));
+}

@@ -1,0 +1,86 @@
+/* snet-party: be one party of a roster: a mesh to all the others as a pipe. */
+#include <stddef.h>
+
+#include "cli/groups.h"
+#include "cli/opts.h"
+#include "cli/party.h"
+#include "cli/run.h"
+#include "cli/say.h"
+#include "transport/transport.h"
+
+static snet_time dead_after = 10 * SNET_SEC;
+
+/* clang-format off */
+static const struct opt party_opts[] = {
+	{ 'i', "id",         "N",        OPT_UINT,     &cli.id,     "which party of the roster to be", .max = UINT32_MAX - 1 },
+	{ 'k', "key",        "FILE",     OPT_STR,      &cli.key,    "its identity; without it N.key beside the roster" },
+	{ 'w', "wait",       "DURATION", OPT_DURATION, &cli.wait,   "how long a party may be away, at first and later" },
+	{ 't', "timeout",    "DURATION", OPT_DURATION, &cli.timeout, "how long a handshake may take" },
+	{ 0,   "dead-after", "DURATION", OPT_DURATION, &dead_after, "take the connection to a party for lost after so long a silence" },
+	{ 0 },
+};
+
+static const struct opt message_opts[] = {
+	{ 0,   "stream",     "N",        OPT_UINT,     &cli.stream, "send on this stream what names none", .max = SNET_STREAMS - 1 },
+	{ 0,   "kind",       "NAME",     OPT_STR,      &cli.kind_name, "record type of messages that name none: a name or a number" },
+	{ 0 },
+};
+
+static const struct opt wire_opts[] = {
+	{ 0,   "cc",         "NAME",     OPT_ENUM,     &cli.cc,     "congestion control", .choices = (const char *const[]){ "cubic", "bbr", NULL } },
+	{ 0,   "mtu",        "BYTES",    OPT_UINT,     &cli.mtu,    "UDP payload; 0: found by probing", .max = 65507 },
+	{ '4', "ipv4",       NULL,       OPT_FLAG,     &cli.only_ipv4, "IPv4 only" },
+	{ '6', "ipv6",       NULL,       OPT_FLAG,     &cli.only_ipv6, "IPv6 only" },
+	{ 0 },
+};
+/* clang-format on */
+
+static const struct opt_group groups[] = {
+	{ "The party", party_opts },
+	{ "Messages", format_opts },
+	{ "Their place", message_opts },
+	{ "Limits", limit_opts },
+	{ "Transport", wire_opts },
+	{ "Looking inside", looking_opts },
+	{ "Figures", stats_opts },
+	{ "Starting", ready_opts },
+	{ 0 },
+};
+
+static const struct tool self = {
+	.name = "snet-party",
+	.synopsis = "[options] -i N ROSTER",
+	.purpose = "Be party N of a roster, connected to all the others: stdin goes to them, "
+		   "their messages to stdout.",
+	.groups = groups,
+};
+
+int main(int argc, char **argv)
+{
+	struct snet_error err = { 0 };
+	struct run run = { 0 };
+	struct party party = { 0 };
+	int i = run_start(&self, argc, argv);
+
+	if (i == argc)
+		opts_misuse(&self, "no roster");
+	if (i + 1 < argc)
+		opts_misuse(&self, "%s: one roster is enough", argv[i + 1]);
+	if (cli.id == OPT_NONE)
+		opts_misuse(&self, "which party? give --id N");
+	if (cli.format == FORMAT_RAW)
+		opts_misuse(&self, "--format raw is for one peer; framed carries any bytes");
+	if (dead_after < SNET_SEC)
+		opts_misuse(&self, "--dead-after: at least 1s");
+	cli.role = SNET_ROLE_SERVER;
+	cli.keep_alive = dead_after == SNET_NEVER ? SNET_NEVER : dead_after / 3;
+	if (run_init(&run, &err))
+		return tool_fail(&err);
+	if (party_init(&party, &run, argv[i], &err))
+		run_done(&run, &err, OPT_NONE);
+	else
+		party_start(&party);
+	run_loop(&run);
+	party_fini(&party);
+	return run_fini(&run);
+}

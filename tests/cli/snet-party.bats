@@ -1,0 +1,254 @@
+load helper
+
+# Parties of a roster as separate processes, started in any order, killed, cut off and misconfigured.
+
+setup() {
+	cd "$BATS_TEST_TMPDIR" || return
+}
+
+# net N: keys and a roster of N parties at ports nobody listens at; $port is the first
+net() {
+	for _ in {1..20}; do
+		port=$((20000 + RANDOM % 10000))
+		run snet-keygen --net "$1" -d net --at "127.0.0.1:$port" -F
+		[ "$status" -eq 0 ]
+		if ! grep -qiE ":($(for ((i = 0; i < $1; i++)); do printf '%04X|' $((port + i)); done)none) " /proc/net/udp; then
+			return
+		fi
+	done
+	return 1
+}
+
+# party I ARGS...: in the background, by the name pI; stdin is the caller's
+party() {
+	start "p$1" snet-party -i "$1" --payload text "${@:2}" net/roster.json <&0
+}
+
+finish_all() {
+	for i in "$@"; do
+		finish "p$i"
+		[ "$status" -eq 0 ] || { cat "p$i.err" >&2; return 1; }
+	done
+}
+
+@test "everybody hears everybody, self included, whoever starts last" {
+	net 4
+	for i in 2 0 3 1; do
+		party "$i" < <(echo "{\"text\":\"from $i\"}")
+	done
+	finish_all 0 1 2 3
+	for i in 0 1 2 3; do
+		run received "p$i"
+		[ "$(sort <<<"$output")" = "$(printf '%s\n' '0 from 0' '1 from 1' '2 from 2' '3 from 3')" ]
+	done
+}
+
+@test "a message goes to whom it names, once" {
+	net 3
+	party 0 < <(printf '%s\n' '{"to":1,"text":"one"}' '{"to":[2,1,2],"text":"both"}' '{"to":0,"text":"me"}')
+	party 1
+	party 2
+	finish_all 0 1 2
+	[ "$(received p0)" = "0 me" ]
+	[ "$(received p1)" = "$(printf '0 one\n0 both')" ]
+	[ "$(received p2)" = "0 both" ]
+}
+
+@test "lines, framed and addressed" {
+	net 2
+	start p0 snet-party -i 0 -q -f lines net/roster.json < <(printf 'a\nb\n')
+	start p1 snet-party -i 1 -q -f addressed net/roster.json < <(printf '\0\0\0\6\0\0\0\0hi\0\0\0\6\0\0\0\1me')
+	finish_all 0 1
+	[ "$(grep -c . p0.out)" -eq 3 ]
+	run sort p0.out
+	[ "$output" = "$(printf 'a\nb\nhi')" ]
+	run od -An -v -tx1 p1.out
+	output=$(tr -d ' \n' <<<"$output")
+	[[ $output == *0000000500000000"$(printf a | od -An -tx1 | tr -d ' ')"* ]]
+	[[ $output == *0000000500000000"$(printf b | od -An -tx1 | tr -d ' ')"* ]]
+	[[ $output == *00000006000000016d65* ]]
+	[ "${#output}" -eq $((2 * (9 + 9 + 10))) ]
+}
+
+@test "bad lines are named, and cost nothing else" {
+	net 2
+	party 0 < <(printf '%s\n' '{"to":1,"text":"before"}' '{"to":9,"text":"nobody"}' 'garbage' '{"to":1,"text":"after"}')
+	party 1
+	finish p0
+	failed_with 1 no_such_peer p0
+	[ "$(jq -c 'select(.event == "error" and .fatal == false) | .line' p0.out | paste -sd ' ')" = "2 3" ]
+	finish_all 1
+	[ "$(received p1)" = "$(printf '0 before\n0 after')" ]
+}
+
+@test "a party killed in the middle comes back, and the others do not notice" {
+	net 3
+	hold p0
+	party 0 <"$in"
+	hold p1
+	party 1 <"$in"
+	hold p2
+	party 2 <"$in"
+	wait_event p0 ready
+	wait_event p1 ready
+	wait_event p2 ready
+	say p0 '{"to":2,"text":"first"}'
+	wait_event p2 message '.text == "first"'
+	wait_until taken
+	kill -KILL "${pid[p2]}"
+	wait "${pid[p2]}" || true
+	unset "pid[p2]"
+	wait_event p0 peer.down '.peer == 2'
+	say p0 '{"to":2,"text":"while away"}' '{"to":1,"text":"to one"}'
+	wait_event p1 message '.text == "to one"'
+	party 2 <"$BATS_TEST_TMPDIR/p2.in"
+	wait_event p2 message '.text == "while away"'
+	wait_event p0 peer.up '.peer == 2 and .missed_messages == 1 and .anew'
+	[ "$(received p2)" = "0 while away" ]
+	run jq -r 'select(.event == "peer.down").peer' p1.out
+	[ "$output" = 2 ]
+	for i in 0 1 2; do release "p$i"; done
+	finish_all 0 1 2
+}
+
+# Party 2 has acknowledged what it was sent.
+taken() {
+	kill -USR1 "${pid[p0]}"
+	has_event p0 stats '.peer == 2 and .sent_messages == 1 and .queued_bytes == 0'
+}
+
+@test "a message of 5 MB in pieces, and many small ones, arrive whole and in order" {
+	net 3
+	big=$(head -c 5000000 /dev/zero | tr '\0' x)
+	party 0 < <(seq 20000 | sed 's/.*/{"to":1,"text":"&"}/'; echo "{\"to\":[1,2],\"text\":\"$big\"}"; echo '{"to":1,"text":"end"}')
+	party 1
+	party 2
+	finish_all 0 1 2
+	[ "$(received p1 | head -n 20000 | cut -d ' ' -f 2 | cksum)" = "$(seq 20000 | cksum)" ]
+	[ "$(received p1 | tail -n 1)" = "0 end" ]
+	[ "$(received p2 | wc -c)" -eq 5000003 ]
+}
+
+@test "a slow reader holds up nobody else" {
+	net 3
+	mkfifo slow
+	exec {slow}<>slow
+	held[slow]=$slow # nobody reads what party 2 prints until party 1 has heard everything
+	hold p0
+	start p0 snet-party -i 0 -q --queue 1M --overflow drop net/roster.json <"$in"
+	start p1 snet-party -i 1 -q -f lines net/roster.json
+	(for fd in "${held[@]}"; do exec {fd}>&-; done; exec snet-party -i 2 -q -f lines --queue 64k net/roster.json </dev/null >slow 2>p2.err 3>&-) &
+	pid[p2]=$!
+	line=$(head -c 60000 /dev/zero | tr '\0' y)
+	for _ in {1..300}; do say p0 "{\"to\":2,\"text\":\"$line\"}"; done
+	say p0 '{"to":1,"text":"last"}'
+	wait_until grep -qx last p1.out
+	kill -USR1 "${pid[p0]}"
+	wait_event p0 stats '.peer == 2 and .queued_bytes > 0 and .dropped_messages > 0'
+	dropped=$(jq .dropped_messages <<<"$event")
+	release p0
+	timeout 20 cat <&"$slow" >slow.out &
+	reader=$!
+	wait_until heard_all
+	kill "$reader"
+	finish_all 0 1 2
+}
+
+# What was not dropped.
+heard_all() {
+	[ "$(wc -l <slow.out)" -eq $((300 - dropped)) ]
+}
+
+@test "a session of another label is refused by name on both sides" {
+	net 2
+	jq -c '.session = "other"' net/roster.json >net/other.json
+	cp net/1.key other.key
+	start p0 snet-party -i 0 -w 2s net/roster.json
+	start p1 snet-party -i 1 -w 2s -k other.key net/other.json
+	finish p0
+	failed_with 3 config p0
+	finish p1
+	failed_with 3 config p1
+	grep -q "session '' here, 'other' there" p[01].err
+	grep -q "session 'other' here, '' there" p[01].err
+}
+
+@test "another number of parties is refused by name" {
+	net 3
+	jq -c '.parties |= .[0:2]' net/roster.json >net/two.json
+	start p0 snet-party -i 0 -w 2s net/roster.json
+	start p1 snet-party -i 1 -w 2s net/two.json
+	finish p1
+	failed_with 3 config p1
+	grep -q "2 parties here, 3 there" p1.err
+	quit p0
+}
+
+@test "who does not come is named" {
+	net 3
+	start p0 snet-party -i 0 -w 2s net/roster.json
+	start p1 snet-party -i 1 -w 2s net/roster.json
+	wait_event p0 waiting '.for == "party-2"'
+	finish p0
+	failed_with 4 unreachable p0
+	[ "$(tail -n 1 p0.out | jq .peer)" -eq 2 ]
+	finish p1
+	[ "$status" -ne 0 ]
+}
+
+@test "a key that is not the party's, no key, no such party, no roster" {
+	net 2
+	run -3 snet-party -i 0 -k net/1.key net/roster.json
+	[[ $output == *"not the key of party 0"* ]]
+	run -3 snet-party -i 7 -k net/1.key net/roster.json
+	[[ $output == *"no party 7"* ]]
+	rm net/1.key
+	run -3 snet-party -i 1 net/roster.json
+	[[ $output == *"net/1.key"* ]]
+	run -2 snet-party -i 1
+	run -2 snet-party net/roster.json
+	run -2 snet-party -i 0 -f raw net/roster.json
+	run -2 snet-party -i 0 --dead-after 10ms net/roster.json
+}
+
+@test "a stranger is refused, and nobody is disturbed" {
+	net 2
+	hold p0
+	party 0 <"$in"
+	hold p1
+	party 1 <"$in"
+	wait_event p0 ready
+	run -5 snet-send --insecure -w 0s "127.0.0.1:$port" < <(echo '{"text":"let me in"}')
+	say p1 '{"to":0,"text":"still here"}'
+	wait_event p0 message '.text == "still here"'
+	release p0
+	release p1
+	finish_all 0 1
+}
+
+@test "readiness, stats, and an interrupt" {
+	net 2
+	hold p1
+	party 1 <"$in"
+	hold p0
+	start_ready p0 snet-party -i 0 net/roster.json <"$in"
+	say p0 '{"to":1,"text":"x"}'
+	wait_event p1 message
+	kill -USR1 "${pid[p0]}"
+	wait_event p0 stats '.peers == 1 and .sent_messages == 1'
+	kill -INT "${pid[p0]}"
+	release p1
+	finish p0
+	finish_all 1
+}
+
+@test "25 parties" {
+	net 25
+	for i in {0..24}; do
+		start "p$i" snet-party -q -i "$i" --payload text net/roster.json < <(echo "{\"text\":\"$i\"}")
+	done
+	finish_all {0..24}
+	for i in {0..24}; do
+		[ "$(received "p$i" | sort -n | cut -d ' ' -f 2 | paste -sd ' ')" = "$(echo {0..24})" ]
+	done
+}

@@ -1,0 +1,487 @@
+/* mesh/mesh over transport/loop: parties that start in any order, lose connections, restart,
+ * disagree and are slow; nothing is lost, nothing comes twice, order is kept. */
+#include <setjmp.h>
+#include <stdarg.h>
+#include <stddef.h>
+#include <stdint.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include <cmocka.h>
+
+#include "crypto/identity.h"
+#include "mesh/mesh.h"
+#include "support/net.h"
+#include "wire/record.h"
+
+#define T (&snet_transport_loop)
+#define MOST 8 /* net_identity has no more */
+#define TROUBLE 256
+
+/* A party, and what its owner was told. */
+struct party {
+	struct snet_mesh *mesh;
+	struct net_end end;
+	uint32_t self;
+	unsigned ups[MOST], downs[MOST], news[MOST], ends[MOST], rooms[MOST], overs[MOST];
+	uint64_t lost[MOST];
+	uint64_t next[MOST]; /* the number its next message must carry */
+	int over_code[MOST], trouble_code;
+	char trouble[TROUBLE];
+};
+
+static struct snet_loop *loop;
+static struct party parties[MOST];
+static uint32_t n_parties;
+static struct snet_mesh_party roster[MOST];
+
+static int address(uint32_t party, unsigned attempt, struct snet_endpoint **from,
+		   struct snet_addr *to, struct snet_error *err, void *user)
+{
+	struct party *p = user;
+
+	(void)attempt;
+	*from = p->end.e;
+	*to = parties[party].end.at;
+	return parties[party].end.e ? SNET_OK : snet_fail(err, SNET_EUNREACH, "not there");
+}
+
+static void on_up(uint32_t party, bool anew, uint64_t lost, void *user)
+{
+	struct party *p = user;
+
+	p->ups[party]++;
+	p->news[party] += anew;
+	p->lost[party] += lost;
+}
+
+static void on_down(uint32_t party, int code, const char *why, bool by_peer, void *user)
+{
+	(void)code, (void)why, (void)by_peer;
+	((struct party *)user)->downs[party]++;
+}
+
+/* A message is the sender's number of it, eight bytes as they lie in memory, and more. */
+static void on_message(uint32_t party, const struct snet_message *m, void *user)
+{
+	struct party *p = user;
+	uint64_t number;
+
+	assert_true(m->n >= sizeof(number));
+	memcpy(&number, m->p, sizeof(number));
+	if (number != p->next[party])
+		fail_msg("party %u: message %llu from %u, not %llu", p->self,
+			 (unsigned long long)number, party, (unsigned long long)p->next[party]);
+	p->next[party]++;
+}
+
+static void on_end(uint32_t party, void *user)
+{
+	((struct party *)user)->ends[party]++;
+}
+
+static void on_room(uint32_t party, void *user)
+{
+	((struct party *)user)->rooms[party]++;
+}
+
+static void on_over(uint32_t party, const struct snet_error *err, void *user)
+{
+	struct party *p = user;
+
+	p->overs[party]++;
+	p->over_code[party] = err->code;
+}
+
+static void on_trouble(uint32_t party, const struct snet_error *err, void *user)
+{
+	struct party *p = user;
+
+	(void)party;
+	p->trouble_code = err->code;
+	snprintf(p->trouble, sizeof(p->trouble), "%s", err->text);
+}
+
+static const struct snet_mesh_events events = { address, on_up,   on_down, on_message,
+						on_end,  on_room, on_over, on_trouble };
+
+static void accept_one(struct net_end *e, struct snet_conn *c)
+{
+	snet_mesh_accept(((struct party *)e->user)->mesh, c);
+}
+
+static void start_with(uint32_t i, uint32_t n, const char *label, size_t queue, snet_time wait)
+{
+	struct party *p = &parties[i];
+	struct snet_mesh_config cfg = { .loop = loop,
+					.transport = T,
+					.identity = net_identity(i),
+					.parties = roster,
+					.n = n,
+					.self = i,
+					.label = label,
+					.queue = queue,
+					.wait = wait };
+	struct snet_error err = { 0 };
+
+	p->self = i;
+	p->end.on_accept = accept_one;
+	p->end.user = p;
+	net_bind(&p->end, loop, T, "127.0.0.1:0", i, NULL);
+	if (snet_mesh_new(&p->mesh, &cfg, &events, p, &err))
+		fail_msg("%s", err.text);
+}
+
+static void start(uint32_t i, uint32_t n)
+{
+	start_with(i, n, "test", 0, SNET_NEVER);
+}
+
+static void stop(uint32_t i)
+{
+	net_unbind(&parties[i].end);
+	snet_mesh_free(parties[i].mesh);
+	memset(&parties[i], 0, sizeof(parties[i]));
+}
+
+static void prepare(uint32_t n)
+{
+	n_parties = n;
+	for (uint32_t i = 0; i < MOST; i++) {
+		roster[i].id = 10 + i;
+		memcpy(roster[i].key, snet_identity_keyid(net_identity(i)), SNET_KEYID_BYTES);
+	}
+}
+
+static int begin(void **s)
+{
+	(void)s;
+	memset(parties, 0, sizeof(parties));
+	assert_int_equal(snet_loop_new(&loop), SNET_OK);
+	return 0;
+}
+
+static int end(void **s)
+{
+	(void)s;
+	for (uint32_t i = 0; i < MOST; i++)
+		if (parties[i].mesh)
+			stop(i);
+	snet_loop_free(loop);
+	return 0;
+}
+
+static int drop_identities(void **s)
+{
+	(void)s;
+	net_identities_free();
+	return 0;
+}
+
+/* ---- what is waited for */
+
+static bool all_up(void *user)
+{
+	(void)user;
+	for (uint32_t i = 0; i < n_parties; i++)
+		for (uint32_t k = 0; k < n_parties; k++)
+			if (!parties[i].mesh || !snet_mesh_is_up(parties[i].mesh, k))
+				return false;
+	return true;
+}
+
+static bool all_over(void *user)
+{
+	(void)user;
+	for (uint32_t i = 0; i < n_parties; i++)
+		for (uint32_t k = 0; k < n_parties; k++)
+			if (i != k && !parties[i].overs[k])
+				return false;
+	return true;
+}
+
+static uint64_t wanted;
+
+static bool all_heard(void *user)
+{
+	(void)user;
+	for (uint32_t i = 0; i < n_parties; i++)
+		for (uint32_t k = 0; k < n_parties; k++)
+			if (i != k && parties[i].next[k] < wanted)
+				return false;
+	return true;
+}
+
+static bool all_taken(void *user)
+{
+	struct snet_mesh_stats st;
+
+	(void)user;
+	for (uint32_t i = 0; i < n_parties; i++)
+		for (uint32_t k = 0; k < n_parties; k++) {
+			snet_mesh_stats(parties[i].mesh, k, &st);
+			if (st.queued)
+				return false;
+		}
+	return true;
+}
+
+static int send_number(uint32_t from, uint32_t to, uint64_t number, size_t size)
+{
+	static uint8_t body[1 << 16];
+	struct snet_slice v = { body, size, NULL };
+
+	memcpy(body, &number, sizeof(number));
+	return snet_mesh_send(parties[from].mesh, to, 0, SNET_KIND_DATA, &v, 1);
+}
+
+static void send_all(uint64_t number)
+{
+	for (uint32_t i = 0; i < n_parties; i++)
+		for (uint32_t k = 0; k < n_parties; k++)
+			if (i != k)
+				assert_int_equal(send_number(i, k, number, 8 + number % 3000),
+						 SNET_OK);
+}
+
+static void finish_all(void)
+{
+	for (uint32_t i = 0; i < n_parties; i++)
+		snet_mesh_finish(parties[i].mesh);
+	net_until(loop, all_over, NULL);
+	for (uint32_t i = 0; i < n_parties; i++)
+		for (uint32_t k = 0; k < n_parties; k++)
+			if (i != k)
+				assert_int_equal(parties[i].over_code[k], SNET_OK);
+}
+
+/* ---- the tests */
+
+static void everybody_hears_everybody(void **s)
+{
+	(void)s;
+	prepare(5);
+	for (uint32_t i = 0; i < 5; i++)
+		start(i, 5);
+	for (uint64_t k = 0; k < 500; k++) /* before anybody is there */
+		send_all(k);
+	finish_all();
+	for (uint32_t i = 0; i < 5; i++)
+		for (uint32_t k = 0; k < 5; k++) {
+			assert_int_equal(parties[i].next[k], i == k ? 0 : 500);
+			assert_int_equal(parties[i].ends[k], i != k);
+			assert_int_equal(parties[i].overs[k], i != k);
+		}
+}
+
+static void the_last_may_come_late(void **s)
+{
+	(void)s;
+	prepare(3);
+	start(2, 3);
+	start(0, 3);
+	net_turns(loop, 200);
+	start(1, 3);
+	net_until(loop, all_up, NULL);
+	finish_all();
+}
+
+static uint32_t dice(uint32_t *seed)
+{
+	*seed = *seed * 1664525u + 1013904223u;
+	return *seed >> 8;
+}
+
+static void cut(uint32_t i, uint32_t k)
+{
+	struct snet_peer *p = snet_mesh_peer(parties[i].mesh, k);
+	const struct snet_conn *c = p ? snet_peer_conn(p) : NULL;
+
+	if (c && c->open)
+		c->transport->close((struct snet_conn *)c, SNET_ELOST, "cut");
+}
+
+static void lost_connections_lose_nothing(void **s)
+{
+	uint32_t seed = 7;
+	uint64_t resent = 0;
+
+	(void)s;
+	prepare(4);
+	for (uint32_t i = 0; i < 4; i++)
+		start(i, 4);
+	for (uint64_t k = 0; k < 400; k++) {
+		send_all(k);
+		if (k % 10 == 9) {
+			net_turns(loop, dice(&seed) % 8);
+			cut(dice(&seed) % 4, dice(&seed) % 4);
+		}
+	}
+	finish_all();
+	for (uint32_t i = 0; i < 4; i++)
+		for (uint32_t k = 0; k < 4; k++) {
+			struct snet_mesh_stats st;
+
+			snet_mesh_stats(parties[i].mesh, k, &st);
+			resent += st.resent;
+			assert_int_equal(parties[i].next[k], i == k ? 0 : 400);
+			assert_int_equal(st.queued, 0);
+		}
+	assert_true(resent > 0);
+}
+
+static void a_party_may_restart(void **s)
+{
+	(void)s;
+	prepare(3);
+	for (uint32_t i = 0; i < 3; i++)
+		start(i, 3);
+	wanted = 1;
+	send_all(0);
+	net_until(loop, all_heard, NULL);
+	net_until(loop, all_up, NULL);
+	net_until(loop, all_taken, NULL);
+	stop(1);
+	/* These two are for a party that is not there: for whoever comes in its place. */
+	assert_int_equal(send_number(0, 1, 0, 8), SNET_OK);
+	assert_int_equal(send_number(2, 1, 0, 8), SNET_OK);
+	net_turns(loop, 100);
+	start(1, 3);
+	parties[0].next[1] = parties[2].next[1] = 0;
+	net_until(loop, all_up, NULL);
+	assert_int_equal(parties[0].lost[1], 1);
+	assert_int_equal(parties[0].news[1], 2);
+	assert_int_equal(parties[0].downs[1], 1);
+	assert_int_equal(parties[0].news[2], 1);
+	assert_int_equal(parties[0].downs[2], 0);
+	assert_int_equal(send_number(1, 0, 0, 8), SNET_OK);
+	assert_int_equal(send_number(1, 2, 0, 8), SNET_OK);
+	finish_all();
+	assert_true(parties[1].next[0] >= 1 && parties[1].next[2] >= 1);
+}
+
+static bool is_over_1(void *user)
+{
+	return ((struct party *)user)->overs[1];
+}
+
+static bool has_trouble(void *user)
+{
+	return ((struct party *)user)->trouble_code == SNET_ECONFIG;
+}
+
+static void who_disagrees_is_told_about_what(void **s)
+{
+	(void)s;
+	prepare(2);
+	start_with(0, 2, "monday", 0, SNET_SEC);
+	start_with(1, 2, "tuesday", 0, 2 * SNET_SEC);
+	net_until(loop, has_trouble, &parties[0]);
+	net_until(loop, has_trouble, &parties[1]);
+	for (uint32_t i = 0; i < 2; i++) {
+		assert_non_null(strstr(parties[i].trouble, "monday"));
+		assert_non_null(strstr(parties[i].trouble, "tuesday"));
+		assert_int_equal(parties[i].ups[1 - i], 0);
+	}
+	/* It is not taken for a party that comes and goes. */
+	net_until(loop, is_over_1, &parties[0]);
+	assert_int_equal(parties[0].over_code[1], SNET_ECONFIG);
+}
+
+static bool is_full(void *user)
+{
+	return ((struct party *)user)->rooms[1];
+}
+
+static void a_slow_party_fills_its_queue_only(void **s)
+{
+	uint64_t k = 0, m = 0;
+
+	(void)s;
+	prepare(3);
+	for (uint32_t i = 0; i < 3; i++)
+		start_with(i, 3, "test", 1 << 20, SNET_NEVER);
+	net_until(loop, all_up, NULL);
+	snet_mesh_pause(parties[1].mesh, true);
+	while (!send_number(0, 1, k, 50000))
+		k++;
+	assert_true(k * 50000 >= 1 << 20);
+	assert_true(k * 50000 < (1 << 20) + 100000);
+	assert_true(snet_mesh_is_full(parties[0].mesh, 1));
+	for (; m < 100; m++) {
+		while (send_number(0, 2, m, 50000) == SNET_EAGAIN)
+			net_turns(loop, 1);
+	}
+	assert_int_equal(parties[0].rooms[1], 0);
+	snet_mesh_pause(parties[1].mesh, false);
+	net_until(loop, is_full, &parties[0]);
+	finish_all();
+	assert_true(parties[1].next[0] == k);
+	assert_true(parties[2].next[0] == m);
+}
+
+static void who_does_not_come_is_given_up(void **s)
+{
+	(void)s;
+	prepare(3);
+	start_with(0, 3, "test", 0, 300 * SNET_MS);
+	start_with(2, 3, "test", 0, 300 * SNET_MS);
+	net_until(loop, is_over_1, &parties[0]);
+	assert_int_equal(parties[0].over_code[1], SNET_EUNREACH);
+	assert_true(snet_mesh_is_up(parties[0].mesh, 2));
+	assert_int_equal(send_number(0, 1, 0, 8), SNET_ECLOSED);
+	assert_int_equal(send_number(0, 2, 0, 8), SNET_OK);
+	assert_int_equal(send_number(0, 0, 0, 8), SNET_EINVAL);
+	assert_int_equal(send_number(0, 3, 0, 8), SNET_EINVAL);
+}
+
+static void a_stranger_is_turned_away(void **s)
+{
+	struct net_end stranger = { 0 };
+	struct net_conn c = { 0 };
+
+	(void)s;
+	prepare(2);
+	start(0, 2);
+	net_bind(&stranger, loop, T, "127.0.0.1:0", 5, NULL);
+	net_dial(&c, &stranger, &parties[0].end.at, NULL);
+	while (!c.closes)
+		net_turns(loop, 1);
+	assert_int_equal(c.code, SNET_EDENIED);
+	net_unbind(&stranger);
+	net_conn_fini(&c);
+}
+
+static void a_configuration_that_cannot_be(void **s)
+{
+	struct snet_mesh_config cfg = { .parties = roster, .n = 0 };
+	struct snet_mesh *m;
+	struct snet_error err;
+
+	(void)s;
+	prepare(2);
+	assert_int_equal(snet_mesh_new(&m, &cfg, &events, NULL, &err), SNET_EINVAL);
+	cfg.n = 2;
+	cfg.self = 2;
+	assert_int_equal(snet_mesh_new(&m, &cfg, &events, NULL, &err), SNET_EINVAL);
+	cfg.self = 0;
+	memcpy(roster[1].key, roster[0].key, sizeof(roster[0].key));
+	assert_int_equal(snet_mesh_new(&m, &cfg, &events, NULL, &err), SNET_EINVAL);
+	assert_non_null(strstr(err.text, "10"));
+}
+
+#define TEST(name) cmocka_unit_test_setup_teardown(name, begin, end)
+
+int main(void)
+{
+	const struct CMUnitTest tests[] = {
+		TEST(everybody_hears_everybody),        TEST(the_last_may_come_late),
+		TEST(lost_connections_lose_nothing),    TEST(a_party_may_restart),
+		TEST(who_disagrees_is_told_about_what), TEST(a_slow_party_fills_its_queue_only),
+		TEST(who_does_not_come_is_given_up),    TEST(a_stranger_is_turned_away),
+		TEST(a_configuration_that_cannot_be),
+	};
+
+	return cmocka_run_group_tests(tests, NULL, drop_identities);
+}
