@@ -230,13 +230,18 @@ static void probe(struct member *m)
 static bool is_whom_it_says(struct channel *ch)
 {
 	const struct snet_mesh_config *cfg = &ch->member->mesh->cfg;
+	bool speaks = snet_peer_conn(ch->peer)->profile == SNET_PROFILE_SNET1;
 	struct snet_error err;
 
-	if (snet_peer_id(ch->peer) == cfg->parties[ch->member->index].id)
+	if (speaks && snet_peer_id(ch->peer) == cfg->parties[ch->member->index].id)
 		return true;
-	snet_fail(&err, SNET_ECONFIG, "it says it is party %llu; its key is that of party %u",
-		  (unsigned long long)snet_peer_id(ch->peer),
-		  cfg->parties[ch->member->index].id);
+	if (!speaks)
+		snet_fail(&err, SNET_ECONFIG, "it speaks stoffelnet-0.1; a mesh wants snet/1");
+	else
+		snet_fail(&err, SNET_ECONFIG,
+			  "it says it is party %llu; its key is that of party %u",
+			  (unsigned long long)snet_peer_id(ch->peer),
+			  cfg->parties[ch->member->index].id);
 	mesh_drop(ch, SNET_ECONFIG, err.text);
 	trouble(ch->member, &err);
 	return false;

@@ -301,6 +301,8 @@ static void mesh_over(uint32_t i, const struct snet_error *why, void *user)
 	if (err.code) {
 		snet_fail(&err, err.code, "party %u%s%s: %s", m->who->id,
 			  m->who->name[0] ? ", " : "", m->who->name, why->text);
+		if (p->worst.code) /* the exit status is that of the first failure */
+			out_error(&err, m->who->id, OPT_NONE, false);
 		blame(p, &err, m->who->id);
 		run_done(p->run, &p->worst, p->worst_peer);
 		return;

@@ -242,6 +242,24 @@ heard_all() {
 	finish_all 1
 }
 
+@test "a listener of the Rust crate's profile is no party of a mesh" {
+	net 2
+	start_ready l snet-listen -k net/1.key --insecure --profile stoffelnet-0.1 --keep-open "127.0.0.1:$((port + 1))"
+	start p0 snet-party -i 0 -w 1s net/roster.json
+	finish p0
+	failed_with 3 config p0
+	grep -q 'a mesh wants snet/1' p0.err
+	quit l
+}
+
+@test "what was bad before is told beside a party that does not come" {
+	net 2
+	start p0 snet-party -i 0 -w 1s net/roster.json < <(echo nonsense)
+	finish p0
+	failed_with 8 protocol p0
+	[ "$(jq -c 'select(.event == "error") | [.reason, .fatal]' p0.out | paste -sd ' ')" = '["protocol",false] ["unreachable",false] ["protocol",true]' ]
+}
+
 @test "25 parties" {
 	net 25
 	for i in {0..24}; do
