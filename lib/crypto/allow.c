@@ -36,19 +36,40 @@ int snet_trust_new(struct snet_trust **out, struct snet_error *err)
 	return SNET_OK;
 }
 
-void snet_trust_free(struct snet_trust *t)
+static void drop_names(struct snet_trust *t)
 {
 	size_t at = 0;
 	char *name;
 
-	if (!t)
-		return;
 	while ((name = snet_map_next(&t->keys, &at)))
 		free(name);
+}
+
+void snet_trust_free(struct snet_trust *t)
+{
+	if (!t)
+		return;
+	drop_names(t);
 	snet_map_fini(&t->keys);
 	if (t->ca)
 		gnutls_x509_trust_list_deinit(t->ca, 1);
 	free(t);
+}
+
+void snet_trust_clear(struct snet_trust *t)
+{
+	uint8_t secret[16];
+
+	memcpy(secret, &t->keys.k0, 8);
+	memcpy(secret + 8, &t->keys.k1, 8);
+	drop_names(t);
+	snet_map_fini(&t->keys);
+	snet_map_init(&t->keys, secret);
+	if (t->ca)
+		gnutls_x509_trust_list_deinit(t->ca, 1);
+	t->ca = NULL;
+	t->cas = 0;
+	t->insecure = false;
 }
 
 static int add(struct snet_trust *t, const uint8_t *keyid, const char *name, size_t n,

@@ -30,6 +30,7 @@ int snet_trust_add_text(struct snet_trust *t, const char *text, struct snet_erro
 /* PEM certificates of CAs; may be called again for more. SNET_ECONFIG, SNET_ENOMEM. */
 int snet_trust_set_ca(struct snet_trust *t, const char *path, struct snet_error *err);
 void snet_trust_set_insecure(struct snet_trust *t); /* anyone */
+void snet_trust_clear(struct snet_trust *t);        /* as new: nobody */
 
 bool snet_trust_is_insecure(const struct snet_trust *t);
 bool snet_trust_is_empty(const struct snet_trust *t); /* nobody can come in */

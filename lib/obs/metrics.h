@@ -27,14 +27,18 @@ enum snet_metric { SNET_METRICS(X) SNET_METRIC_COUNT };
 
 extern uint64_t snet_metrics[SNET_METRIC_COUNT];
 
+/* Several loops in one process (the C API's runtimes) may miss each other's counts; no more
+ * than that: plain loads and stores, as costs nothing. */
 static inline void snet_count(enum snet_metric m, uint64_t n)
 {
-	snet_metrics[m] += n;
+	__atomic_store_n(&snet_metrics[m],
+			 __atomic_load_n(&snet_metrics[m], __ATOMIC_RELAXED) + n,
+			 __ATOMIC_RELAXED);
 }
 
 static inline void snet_gauge(enum snet_metric m, uint64_t v)
 {
-	snet_metrics[m] = v;
+	__atomic_store_n(&snet_metrics[m], v, __ATOMIC_RELAXED);
 }
 
 /* Appends the whole exposition. SNET_OK, SNET_ETOOBIG, SNET_ENOMEM. */

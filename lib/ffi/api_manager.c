@@ -1,0 +1,396 @@
+#include <stdlib.h>
+#include <string.h>
+
+#include "base/log.h"
+#include "crypto/allow.h"
+#include "crypto/hash.h"
+#include "crypto/identity.h"
+#include "ffi/manager.h"
+
+/* ---- making one */
+
+static void warn_once(void)
+{
+	static atomic_flag said = ATOMIC_FLAG_INIT;
+
+	if (!atomic_flag_test_and_set(&said))
+		snet_log(
+			SNET_LOG_WARN, "ffi",
+			"no keys are allowed by name: development mode, every key is accepted");
+}
+
+struct binding {
+	struct snet_ffi_manager *m;
+	int rc;
+	struct snet_error err;
+};
+
+static void bind_it(void *arg)
+{
+	struct binding *b = arg;
+	struct snet_ffi_manager *m = b->m;
+	struct snet_ffi_runtime *rt = m->rt;
+	struct snet_transport_config cfg = { .identity = m->identity,
+					     .trust = m->trust,
+					     .role = SNET_ROLE_SERVER };
+
+	b->rc = snet_transport_quic.bind(&m->endpoint, rt->loop, &m->at, -1, &cfg,
+					 &snet_ffi_endpoint_events, m, &b->err);
+	if (b->rc)
+		return;
+	snet_transport_quic.address(m->endpoint, &m->at);
+	pthread_mutex_lock(&rt->lock);
+	if (rt->dead)
+		b->rc = snet_fail(&b->err, SNET_ECLOSED, "the runtime has been destroyed");
+	else
+		snet_list_add(&rt->managers, &m->node);
+	pthread_mutex_unlock(&rt->lock);
+	if (b->rc)
+		snet_transport_quic.unbind(m->endpoint);
+}
+
+static struct snet_ffi_manager *born(struct snet_ffi_runtime *rt, const struct snet_addr *at,
+				     uint64_t id)
+{
+	struct snet_ffi_manager *m = calloc(1, sizeof(*m));
+
+	if (!m)
+		return NULL;
+	atomic_init(&m->refs, 2); /* the handle, and the runtime's list */
+	m->rt = snet_ffi_runtime_hold(rt);
+	m->id = id;
+	m->at = *at;
+	snet_list_init(&m->node);
+	snet_list_init(&m->links);
+	snet_list_init(&m->wires);
+	snet_list_init(&m->dials);
+	snet_list_init(&m->connects);
+	snet_list_init(&m->accepts);
+	snet_list_init(&m->incoming);
+	return m;
+}
+
+static void *make(void *runtime, const char *bind_address, uint64_t id, const char *pem)
+{
+	struct binding b = { 0 };
+	struct snet_addr at;
+	int32_t rc;
+
+	if (!runtime) {
+		snet_ffi_fail(0, "Null runtime handle");
+		return NULL;
+	}
+	if (snet_ffi_parse(&at, bind_address, "bind address"))
+		return NULL;
+	b.m = born(runtime, &at, id);
+	if (!b.m) {
+		snet_ffi_fail(0, "out of memory");
+		return NULL;
+	}
+	b.rc = pem ? snet_identity_load(&b.m->identity, pem, &b.err)
+		   : snet_identity_new(&b.m->identity, SNET_KEY_P256, NULL, &b.err);
+	if (!b.rc)
+		b.rc = snet_trust_new(&b.m->trust, &b.err);
+	if (!b.rc)
+		snet_trust_set_insecure(b.m->trust);
+	rc = b.rc ? 0 : snet_ffi_call(b.m->rt, bind_it, &b);
+	if (!rc && !b.rc) {
+		warn_once();
+		return b.m;
+	}
+	if (!rc)
+		snet_ffi_fail(0, "Failed to start listening: %s", b.err.text);
+	atomic_store(&b.m->refs, 1);
+	snet_ffi_manager_free(b.m);
+	return NULL;
+}
+
+void *stoffelnet_manager_new(void *runtime, const char *bind_address, uint64_t party_id)
+{
+	return make(runtime, bind_address, party_id, NULL);
+}
+
+void *stoffelnet_manager_new_with_identity(void *runtime, const char *bind_address,
+					   uint64_t party_id, const char *pem_path)
+{
+	if (!pem_path) {
+		snet_ffi_fail(0, "Null identity path");
+		return NULL;
+	}
+	return make(runtime, bind_address, party_id, pem_path);
+}
+
+void stoffelnet_manager_destroy(void *manager)
+{
+	struct snet_ffi_manager *m = manager;
+
+	if (!m)
+		return;
+	pthread_mutex_lock(&m->rt->lock);
+	m->closing = true;
+	snet_ffi_wake_surely(m->rt);
+	while (!m->gone && !snet_ffi_here)
+		pthread_cond_wait(&m->rt->changed, &m->rt->lock);
+	pthread_mutex_unlock(&m->rt->lock);
+	snet_ffi_manager_free(m);
+}
+
+/* ---- who may come, and where they are */
+
+/* Locked when it succeeds. */
+static int32_t enter(struct snet_ffi_manager *m)
+{
+	if (!m)
+		return snet_ffi_fail(STOFFELNET_ERR_NULL_POINTER, "Null manager handle");
+	pthread_mutex_lock(&m->rt->lock);
+	atomic_fetch_add(&m->refs, 1);
+	if (!m->closing)
+		return STOFFELNET_OK;
+	atomic_fetch_sub(&m->refs, 1); /* the handle is another */
+	pthread_mutex_unlock(&m->rt->lock);
+	return snet_ffi_fail(STOFFELNET_ERR_RUNTIME, "the runtime has been destroyed");
+}
+
+/* A thread that waits holds the manager: another may release the handle meanwhile. */
+static void quit(struct snet_ffi_manager *m)
+{
+	struct snet_ffi_runtime *rt = snet_ffi_runtime_hold(m->rt);
+
+	pthread_mutex_unlock(&rt->lock);
+	snet_ffi_manager_free(m);
+	snet_ffi_runtime_free(rt);
+}
+
+int32_t stoffelnet_manager_add_node(void *manager, const char *address, uint64_t party_id)
+{
+	struct snet_ffi_manager *m = manager;
+	struct snet_ffi_node *nodes;
+	struct snet_addr a;
+	int32_t rc;
+
+	if (!m)
+		return snet_ffi_fail(STOFFELNET_ERR_NULL_POINTER, "Null manager handle");
+	if (!address)
+		return snet_ffi_fail(STOFFELNET_ERR_NULL_POINTER, "Null address");
+	rc = snet_ffi_parse(&a, address, "address");
+	if (!rc)
+		rc = enter(m);
+	if (rc)
+		return rc;
+	nodes = m->n_nodes < SNET_FFI_NODES
+			? realloc(m->nodes, (m->n_nodes + 1) * sizeof(*nodes))
+			: NULL;
+	if (nodes) {
+		m->nodes = nodes;
+		nodes[m->n_nodes++] = (struct snet_ffi_node){ .id = party_id, .addr = a };
+	} else {
+		rc = snet_ffi_fail(STOFFELNET_ERR_RUNTIME, "no room for another node");
+	}
+	quit(m);
+	return rc;
+}
+
+struct allowing {
+	struct snet_ffi_manager *m;
+	uint8_t keyid[SNET_KEYID_BYTES];
+	bool clear;
+	int rc;
+	struct snet_error err;
+};
+
+/* On the loop's thread, which looks into the list during handshakes. */
+static void allow(void *arg)
+{
+	struct allowing *a = arg;
+	struct snet_trust *t = a->m->trust;
+
+	if (a->clear || snet_trust_is_insecure(t))
+		snet_trust_clear(t);
+	if (a->clear)
+		snet_trust_set_insecure(t);
+	else
+		a->rc = snet_trust_add(t, a->keyid, NULL, &a->err);
+}
+
+static int32_t change_trust(struct allowing *a)
+{
+	int32_t rc = snet_ffi_call(a->m->rt, allow, a);
+
+	if (!rc && a->rc)
+		rc = snet_ffi_fail(STOFFELNET_ERR_RUNTIME, "%s", a->err.text);
+	return rc;
+}
+
+int32_t stoffelnet_manager_add_allowed_certificate_public_key(void *manager, const uint8_t *key,
+							      size_t key_len)
+{
+	struct allowing a = { .m = manager };
+
+	if (!manager)
+		return snet_ffi_fail(STOFFELNET_ERR_NULL_POINTER, "Null manager handle");
+	if (!key || !key_len)
+		return snet_ffi_fail(STOFFELNET_ERR_NULL_POINTER,
+				     "Null or empty certificate public key");
+	if (snet_sha256(a.keyid, key, key_len))
+		return snet_ffi_fail(STOFFELNET_ERR_RUNTIME, "SHA-256 is not to be had");
+	return change_trust(&a);
+}
+
+int32_t stoffelnet_manager_clear_allowed_certificate_public_keys(void *manager)
+{
+	struct allowing a = { .m = manager, .clear = true };
+
+	if (!manager)
+		return snet_ffi_fail(STOFFELNET_ERR_NULL_POINTER, "Null manager handle");
+	return change_trust(&a);
+}
+
+/* ---- connections */
+
+static int32_t woken(struct snet_ffi_manager *m)
+{
+	int32_t rc = enter(m);
+
+	if (rc || !snet_ffi_wake(m->rt))
+		return rc;
+	quit(m);
+	return snet_ffi_fail(STOFFELNET_ERR_RUNTIME, "out of memory");
+}
+
+int32_t stoffelnet_manager_connect_to_party(void *manager, uint64_t party_id)
+{
+	struct snet_ffi_manager *m = manager;
+	struct snet_ffi_op op;
+	int32_t rc = m ? snet_ffi_may_wait() : 0;
+
+	if (!rc)
+		rc = woken(m);
+	if (rc)
+		return rc;
+	snet_ffi_op_init(&op, m->rt);
+	op.id = party_id;
+	snet_list_add(&m->connects, &op.node);
+	rc = snet_ffi_op_wait(&op);
+	quit(m);
+	return rc;
+}
+
+void *stoffelnet_manager_connect_to_party_async(void *manager, uint64_t party_id,
+						StoffelConnectCallback callback,
+						void *user_data)
+{
+	struct snet_ffi_manager *m = manager;
+	struct snet_ffi_op *op = m ? snet_ffi_op_new(m->rt, user_data) : NULL;
+
+	if (m && !op)
+		return NULL;
+	if (woken(m)) {
+		if (op)
+			atomic_store(&op->refs, 1);
+		snet_ffi_op_free(op);
+		return NULL;
+	}
+	op->on_result = callback;
+	op->id = party_id;
+	snet_list_add(&m->connects, &op->node);
+	quit(m);
+	return op;
+}
+
+int32_t stoffelnet_manager_accept_connection(void *manager, uint64_t *out_party_id)
+{
+	struct snet_ffi_manager *m = manager;
+	struct snet_ffi_link *l;
+	struct snet_ffi_op op;
+	int32_t rc = m && out_party_id ? snet_ffi_may_wait() : 0;
+
+	if (m && !out_party_id)
+		return snet_ffi_fail(STOFFELNET_ERR_NULL_POINTER, "Null out_party_id pointer");
+	if (!rc)
+		rc = enter(m);
+	if (rc)
+		return rc;
+	l = snet_ffi_manager_accept(m);
+	if (l) {
+		*out_party_id = snet_ffi_manager_name(m, l);
+	} else {
+		snet_ffi_op_init(&op, m->rt);
+		snet_list_add(&m->accepts, &op.node);
+		rc = snet_ffi_op_wait(&op);
+		if (!rc)
+			*out_party_id = op.id;
+	}
+	quit(m);
+	snet_ffi_link_free(l);
+	return rc;
+}
+
+void *stoffelnet_manager_get_connection(void *manager, uint64_t party_id)
+{
+	struct snet_ffi_manager *m = manager;
+	struct snet_ffi_link *l;
+
+	if (enter(m))
+		return NULL;
+	l = snet_ffi_manager_find(m, party_id);
+	if (l)
+		atomic_fetch_add(&l->refs, 1);
+	else
+		snet_ffi_fail(0, "No connection to party %llu", (unsigned long long)party_id);
+	quit(m);
+	return l;
+}
+
+int32_t stoffelnet_manager_is_party_connected(void *manager, uint64_t party_id)
+{
+	struct snet_ffi_manager *m = manager;
+	struct snet_ffi_link *l;
+	int32_t yes;
+
+	if (!m || enter(m))
+		return 0;
+	l = snet_ffi_manager_find(m, party_id);
+	yes = l && snet_ffi_link_is_open(l);
+	quit(m);
+	return yes;
+}
+
+/* ---- itself: nothing of this changes */
+
+uint16_t stoffelnet_manager_port(void *manager)
+{
+	const struct snet_ffi_manager *m = manager;
+
+	if (!m)
+		snet_ffi_fail(0, "Null manager handle");
+	return m ? snet_addr_port(&m->at) : 0;
+}
+
+uint64_t stoffelnet_manager_derived_id(void *manager)
+{
+	const struct snet_ffi_manager *m = manager;
+
+	if (!m)
+		snet_ffi_fail(0, "Null manager handle");
+	return m ? snet_identity_derived(m->identity) : 0;
+}
+
+int32_t stoffelnet_manager_public_key(void *manager, uint8_t **out_key, size_t *out_len)
+{
+	const struct snet_ffi_manager *m = manager;
+	const uint8_t *spki;
+	uint8_t *copy;
+	size_t n;
+
+	if (!m)
+		return snet_ffi_fail(STOFFELNET_ERR_NULL_POINTER, "Null manager handle");
+	if (!out_key || !out_len)
+		return snet_ffi_fail(STOFFELNET_ERR_NULL_POINTER, "Null output pointer");
+	spki = snet_identity_spki(m->identity, &n);
+	copy = snet_ffi_copy(spki, n);
+	if (!copy)
+		return STOFFELNET_ERR_RUNTIME;
+	*out_key = copy;
+	*out_len = n;
+	return STOFFELNET_OK;
+}

@@ -1,0 +1,257 @@
+#include <stdio.h>
+#include <stdlib.h>
+
+#include "ffi/manager.h"
+
+#define GRACEFUL "Connection closed gracefully" /* as the crate says it, stoffelnet-wire(7) */
+
+static size_t cost(const struct snet_ffi_message *m)
+{
+	return m->n + SNET_FFI_MESSAGE_COST;
+}
+
+void snet_ffi_message_free(struct snet_ffi_message *m)
+{
+	if (!m)
+		return;
+	free(m->data);
+	snet_block_free(m->block);
+	free(m);
+}
+
+/* ---- life */
+
+static void on_linger(struct snet_timer *t, snet_time now)
+{
+	struct snet_ffi_link *l = t->user;
+
+	(void)now;
+	pthread_mutex_lock(&l->rt->lock);
+	for (struct snet_list *n = l->wires.next; n != &l->wires; n = n->next)
+		snet_peer_close(SNET_OF(n, struct snet_ffi_wire, node)->peer, SNET_OK,
+				GRACEFUL);
+	pthread_mutex_unlock(&l->rt->lock);
+}
+
+struct snet_ffi_link *snet_ffi_link_new(struct snet_ffi_manager *m)
+{
+	struct snet_ffi_link *l = calloc(1, sizeof(*l));
+
+	if (!l)
+		return NULL;
+	atomic_init(&l->refs, 1); /* the manager's */
+	l->rt = snet_ffi_runtime_hold(m->rt);
+	l->m = m;
+	l->state = STOFFELNET_STATE_CONNECTED;
+	l->linger = (struct snet_timer){ .fn = on_linger, .user = l };
+	snet_list_init(&l->dirty);
+	snet_list_init(&l->wires);
+	snet_list_init(&l->inbox);
+	snet_list_init(&l->outbox);
+	snet_list_init(&l->receivers);
+	snet_list_add(&m->links, &l->node);
+	return l;
+}
+
+static void empty(struct snet_list *messages)
+{
+	while (!snet_list_is_empty(messages)) {
+		struct snet_ffi_message *m =
+			SNET_OF(messages->next, struct snet_ffi_message, node);
+
+		snet_list_del(&m->node);
+		snet_ffi_message_free(m);
+	}
+}
+
+void snet_ffi_link_free(struct snet_ffi_link *l)
+{
+	if (!l || atomic_fetch_sub(&l->refs, 1) != 1)
+		return;
+	empty(&l->inbox);
+	empty(&l->outbox);
+	snet_ffi_runtime_free(l->rt);
+	free(l);
+}
+
+bool snet_ffi_link_is_open(const struct snet_ffi_link *l)
+{
+	return l->state == STOFFELNET_STATE_CONNECTED && !l->eof;
+}
+
+bool snet_ffi_link_is_useful(const struct snet_ffi_link *l)
+{
+	return snet_ffi_link_is_open(l) || !snet_list_is_empty(&l->inbox);
+}
+
+/* The manager forgets it. */
+static void leave(struct snet_ffi_link *l)
+{
+	if (!l->m)
+		return;
+	l->m = NULL;
+	snet_list_del(&l->node);
+	snet_ffi_link_free(l);
+}
+
+/* ---- receiving */
+
+/* What was sent to oneself, while there is room. */
+static void loop_back(struct snet_ffi_link *l)
+{
+	while (!snet_list_is_empty(&l->outbox) && l->inbox_bytes < SNET_FFI_INBOX) {
+		struct snet_ffi_message *m =
+			SNET_OF(l->outbox.next, struct snet_ffi_message, node);
+
+		snet_list_del(&m->node);
+		l->outbox_bytes -= cost(m);
+		if (m->op) {
+			m->op->msg = NULL;
+			snet_ffi_op_end(m->op, STOFFELNET_OK, NULL);
+			m->op = NULL;
+		}
+		snet_list_add(&l->inbox, &m->node);
+		l->inbox_bytes += cost(m);
+	}
+}
+
+static void fail_receivers(struct snet_ffi_link *l)
+{
+	char why[256];
+
+	if (snet_ffi_link_is_open(l))
+		return;
+	if (l->state == STOFFELNET_STATE_DISCONNECTED)
+		snprintf(why, sizeof(why), "Connection lost: %s", l->why);
+	else
+		snprintf(why, sizeof(why), "%s",
+			 l->eof        ? "Stream closed by peer"
+			 : l->loopback ? "Loopback connection closed"
+				       : "Cannot receive: connection is Closed");
+	snet_ffi_op_end_all(&l->receivers, STOFFELNET_ERR_RECEIVE, why);
+}
+
+void snet_ffi_link_feed(struct snet_ffi_link *l)
+{
+	for (;;) {
+		struct snet_ffi_op *op;
+
+		if (l->loopback)
+			loop_back(l);
+		if (snet_list_is_empty(&l->inbox) || snet_list_is_empty(&l->receivers))
+			break;
+		op = SNET_OF(l->receivers.next, struct snet_ffi_op, node);
+		op->msg = SNET_OF(l->inbox.next, struct snet_ffi_message, node);
+		snet_list_del(&op->msg->node);
+		l->inbox_bytes -= cost(op->msg);
+		snet_ffi_op_end(op, STOFFELNET_OK, NULL);
+	}
+	if (l->paused && l->inbox_bytes <= SNET_FFI_INBOX / 2)
+		snet_ffi_mark(l);
+	if (!snet_list_is_empty(&l->inbox))
+		return;
+	fail_receivers(l);
+	if (l->state == STOFFELNET_STATE_CLOSED || l->state == STOFFELNET_STATE_DISCONNECTED)
+		leave(l);
+}
+
+/* ---- sending */
+
+static void gone_out(struct snet_ffi_link *l, struct snet_ffi_message *m, int32_t result,
+		     const char *why)
+{
+	snet_list_del(&m->node);
+	l->outbox_bytes -= cost(m);
+	if (m->op) {
+		m->op->msg = NULL;
+		snet_ffi_op_end(m->op, result, why);
+	}
+	snet_ffi_message_free(m);
+}
+
+static void flush(struct snet_ffi_link *l)
+{
+	struct snet_ffi_wire *w = l->out;
+
+	/* A loser says its last before the winner goes on: order is kept. */
+	while (w && !w->loser && !snet_list_is_empty(&l->outbox)) {
+		struct snet_ffi_message *m =
+			SNET_OF(l->outbox.next, struct snet_ffi_message, node);
+		struct snet_slice s = { m->n ? m->block->data : NULL, m->n, m->block };
+		int rc;
+
+		if (!snet_peer_can_send(w->peer))
+			return;
+		rc = snet_peer_send(w->peer, 0, SNET_KIND_DATA, &s, m->n ? 1 : 0);
+		if (rc == SNET_EAGAIN || rc == SNET_ECLOSED)
+			return; /* on_drain, on_down */
+		gone_out(l, m, rc ? STOFFELNET_ERR_SEND : STOFFELNET_OK, snet_err_text(rc));
+	}
+}
+
+/* ---- the end */
+
+void snet_ffi_link_end(struct snet_ffi_link *l, int state, const char *why)
+{
+	char text[256];
+
+	snprintf(l->why, sizeof(l->why), "%s", why);
+	l->state = state;
+	if (!l->loopback)
+		snet_timer_stop(l->rt->loop, &l->linger);
+	snprintf(text, sizeof(text), "Send failed: %s", why);
+	while (!snet_list_is_empty(&l->outbox))
+		gone_out(l, SNET_OF(l->outbox.next, struct snet_ffi_message, node),
+			 STOFFELNET_ERR_SEND, text);
+	snet_ffi_link_feed(l);
+	pthread_cond_broadcast(&l->rt->changed);
+	/* With something to read it can still be found. */
+	if (snet_list_is_empty(&l->inbox))
+		leave(l);
+}
+
+static void hang_up(struct snet_ffi_link *l)
+{
+	bool all_out = snet_list_is_empty(&l->outbox);
+
+	if (!l->finishing)
+		snet_timer_set(l->rt->loop, &l->linger,
+			       snet_loop_now(l->rt->loop) + SNET_FFI_LINGER);
+	l->finishing = true;
+	for (struct snet_list *n = l->wires.next; n != &l->wires; n = n->next) {
+		struct snet_ffi_wire *w = SNET_OF(n, struct snet_ffi_wire, node);
+
+		if ((all_out || w->loser) && (w->flushed || !snet_peer_queued(w->peer)))
+			snet_peer_close(w->peer, SNET_OK, GRACEFUL);
+		else if (all_out)
+			snet_peer_finish(w->peer);
+	}
+}
+
+void snet_ffi_link_close(struct snet_ffi_link *l)
+{
+	if (l->state != STOFFELNET_STATE_CONNECTED)
+		return;
+	l->state = STOFFELNET_STATE_CLOSING;
+	empty(&l->inbox);
+	l->inbox_bytes = 0;
+	fail_receivers(l);
+	if (l->loopback)
+		snet_ffi_link_end(l, STOFFELNET_STATE_CLOSED, "loopback connection is Closed");
+	else
+		snet_ffi_mark(l);
+}
+
+void snet_ffi_link_serve(struct snet_ffi_link *l)
+{
+	if (l->loopback || snet_list_is_empty(&l->wires))
+		return;
+	if (l->paused && l->inbox_bytes <= SNET_FFI_INBOX / 2) {
+		l->paused = false;
+		for (struct snet_list *n = l->wires.next; n != &l->wires; n = n->next)
+			snet_peer_resume(SNET_OF(n, struct snet_ffi_wire, node)->peer);
+	}
+	flush(l);
+	if (l->state == STOFFELNET_STATE_CLOSING)
+		hang_up(l);
+}

@@ -1,0 +1,130 @@
+#include <stdio.h>
+#include <stdlib.h>
+
+#include "ffi/handle.h"
+
+void snet_ffi_op_init(struct snet_ffi_op *op, struct snet_ffi_runtime *rt)
+{
+	*op = (struct snet_ffi_op){ .rt = rt };
+	snet_list_init(&op->node);
+	pthread_cond_init(&op->cond, NULL);
+}
+
+struct snet_ffi_op *snet_ffi_op_new(struct snet_ffi_runtime *rt, void *user)
+{
+	struct snet_ffi_op *op = malloc(sizeof(*op));
+
+	if (!op) {
+		snet_ffi_fail(0, "out of memory");
+		return NULL;
+	}
+	snet_ffi_op_init(op, snet_ffi_runtime_hold(rt));
+	atomic_init(&op->refs, 2); /* the handle, and whoever is to end it */
+	op->async = true;
+	op->user = user;
+	return op;
+}
+
+void snet_ffi_op_free(struct snet_ffi_op *op)
+{
+	if (!op || atomic_fetch_sub(&op->refs, 1) != 1)
+		return;
+	if (op->on_data)
+		snet_ffi_message_free(op->msg);
+	snet_ffi_link_free(op->link);
+	pthread_cond_destroy(&op->cond);
+	snet_ffi_runtime_free(op->rt);
+	free(op);
+}
+
+void snet_ffi_op_end(struct snet_ffi_op *op, int32_t result, const char *why)
+{
+	snet_list_del(&op->node);
+	op->state = SNET_FFI_DONE;
+	op->result = result;
+	snprintf(op->why, sizeof(op->why), "%s", why ? why : "");
+	if (!op->async) {
+		pthread_cond_signal(&op->cond);
+		return;
+	}
+	snet_list_add(&op->rt->done, &op->node);
+	if (snet_ffi_here == op->rt)
+		snet_ffi_wake(op->rt);
+}
+
+void snet_ffi_op_end_all(struct snet_list *ops, int32_t result, const char *why)
+{
+	while (!snet_list_is_empty(ops))
+		snet_ffi_op_end(SNET_OF(ops->next, struct snet_ffi_op, node), result, why);
+}
+
+int32_t snet_ffi_op_wait(struct snet_ffi_op *op)
+{
+	while (op->state == SNET_FFI_PENDING)
+		pthread_cond_wait(&op->cond, &op->rt->lock);
+	pthread_cond_destroy(&op->cond);
+	return op->result ? snet_ffi_fail(op->result, "%s", op->why) : STOFFELNET_OK;
+}
+
+void snet_ffi_op_run(struct snet_ffi_op *op)
+{
+	static const uint8_t nothing[1];
+
+	if (op->result)
+		snet_ffi_fail(0, "%s", op->why);
+	if (op->on_result)
+		op->on_result(op->result, op->user);
+	else if (op->on_data && op->result)
+		op->on_data(op->result, NULL, 0, op->user);
+	else if (op->on_data)
+		op->on_data(op->result, op->msg->n ? op->msg->data : nothing, op->msg->n,
+			    op->user);
+}
+
+/* It has not ended, or has and nobody was told: a message that it was to send and that has not
+ * gone out stays here, whole; one that it was to bring goes back to where it came from. */
+static void take_back(struct snet_ffi_op *op)
+{
+	struct snet_ffi_link *l = op->link;
+	struct snet_ffi_message *msg = op->msg;
+
+	op->msg = NULL;
+	if (!l || !msg)
+		return;
+	if (op->state == SNET_FFI_PENDING) {
+		snet_list_del(&msg->node);
+		l->outbox_bytes -= msg->n + SNET_FFI_MESSAGE_COST;
+		snet_ffi_message_free(msg);
+	} else {
+		snet_list_add(l->inbox.next, &msg->node); /* before the first */
+		l->inbox_bytes += msg->n + SNET_FFI_MESSAGE_COST;
+		snet_ffi_link_feed(l);
+	}
+}
+
+int32_t stoffelnet_async_cancel(void *handle)
+{
+	struct snet_ffi_op *op = handle;
+	struct snet_ffi_runtime *rt;
+	bool in_flight;
+
+	if (!op)
+		return STOFFELNET_OK;
+	rt = snet_ffi_runtime_hold(op->rt);
+	pthread_mutex_lock(&rt->lock);
+	in_flight = op->state != SNET_FFI_OVER;
+	if (in_flight) {
+		snet_ffi_wake(rt); /* a message that goes back may be another's */
+		snet_list_del(&op->node);
+		take_back(op);
+		op->state = SNET_FFI_OVER;
+	}
+	while (rt->running == op && snet_ffi_here != rt)
+		pthread_cond_wait(&rt->changed, &rt->lock);
+	pthread_mutex_unlock(&rt->lock);
+	if (in_flight)
+		snet_ffi_op_free(op);
+	snet_ffi_op_free(op);
+	snet_ffi_runtime_free(rt);
+	return STOFFELNET_OK;
+}
