@@ -6,14 +6,17 @@
 #include "cli/party.h"
 #include "cli/run.h"
 #include "cli/say.h"
+#include "cli/spawn.h"
 #include "transport/transport.h"
 
 static snet_time dead_after = 10 * SNET_SEC;
+static uint64_t n_spawn = OPT_NONE;
 
 /* clang-format off */
 static const struct opt party_opts[] = {
 	{ 'i', "id",         "N",        OPT_UINT,     &cli.id,     "which party of the roster to be", .max = UINT32_MAX - 1 },
 	{ 'k', "key",        "FILE",     OPT_STR,      &cli.key,    "its identity; without it N.key beside the roster" },
+	{ 0,   "spawn",      "N",        OPT_UINT,     &n_spawn,    "be a whole net of N parties here, each with the program on its pipe", .min = 1, .max = SPAWN_MAX },
 	{ 'w', "wait",       "DURATION", OPT_DURATION, &cli.wait,   "how long a party may be away, at first and later" },
 	{ 't', "timeout",    "DURATION", OPT_DURATION, &cli.timeout, "how long a handshake may take" },
 	{ 0,   "dead-after", "DURATION", OPT_DURATION, &dead_after, "take the connection to a party for lost after so long a silence" },
@@ -49,24 +52,57 @@ static const struct opt_group groups[] = {
 
 static const struct tool self = {
 	.name = "snet-party",
-	.synopsis = "[options] -i N ROSTER",
+	.synopsis = "[options] -i N ROSTER\n       snet-party [options] --spawn N -- PROGRAM "
+		    "[ARGUMENT...]",
 	.purpose = "Be party N of a roster, connected to all the others: stdin goes to them, "
 		   "their messages to stdout.",
 	.groups = groups,
 };
 
-int main(int argc, char **argv)
+static int be_party(const char *roster)
 {
 	struct snet_error err = { 0 };
 	struct run run = { 0 };
 	struct party party = { 0 };
+
+	if (run_init(&run, &err))
+		return tool_fail(&err);
+	if (party_init(&party, &run, roster, &err))
+		run_done(&run, &err, OPT_NONE);
+	else
+		party_start(&party);
+	run_loop(&run);
+	party_fini(&party);
+	return run_fini(&run);
+}
+
+/* What belongs to one party cannot be said to all of them. */
+static int be_all(char **argv)
+{
+	struct snet_error err = { 0 };
+	int rc;
+
+	if (cli.id != OPT_NONE || cli.key)
+		opts_misuse(&self, "--spawn makes its own parties: no --id, no --key");
+	if (cli.ready_fd != OPT_NONE || cli.metrics_file)
+		opts_misuse(&self, "--ready-fd and --metrics-file are for one party");
+	if (cli.only_ipv6)
+		opts_misuse(&self, "--spawn lives on 127.0.0.1: no -6");
+	say_open(self.name, cli.verbose, !cli.verbose, cli.log_format == LOG_JSON);
+	rc = spawn_all((uint32_t)n_spawn, argv, be_party, &err);
+	return rc < 0 ? tool_fail(&err) : rc;
+}
+
+int main(int argc, char **argv)
+{
 	int i = run_start(&self, argc, argv);
+	bool spawns = n_spawn != OPT_NONE;
 
 	if (i == argc)
-		opts_misuse(&self, "no roster");
-	if (i + 1 < argc)
+		opts_misuse(&self, spawns ? "no program to run" : "no roster");
+	if (i + 1 < argc && !spawns)
 		opts_misuse(&self, "%s: one roster is enough", argv[i + 1]);
-	if (cli.id == OPT_NONE)
+	if (cli.id == OPT_NONE && !spawns)
 		opts_misuse(&self, "which party? give --id N");
 	if (cli.format == FORMAT_RAW)
 		opts_misuse(&self, "--format raw is for one peer; framed carries any bytes");
@@ -74,13 +110,5 @@ int main(int argc, char **argv)
 		opts_misuse(&self, "--dead-after: at least 1s");
 	cli.role = SNET_ROLE_SERVER;
 	cli.keep_alive = dead_after == SNET_NEVER ? SNET_NEVER : dead_after / 3;
-	if (run_init(&run, &err))
-		return tool_fail(&err);
-	if (party_init(&party, &run, argv[i], &err))
-		run_done(&run, &err, OPT_NONE);
-	else
-		party_start(&party);
-	run_loop(&run);
-	party_fini(&party);
-	return run_fini(&run);
+	return spawns ? be_all(argv + i) : be_party(argv[i]);
 }

@@ -270,3 +270,59 @@ heard_all() {
 		[ "$(received "p$i" | sort -n | cut -d ' ' -f 2 | paste -sd ' ')" = "$(echo {0..24})" ]
 	done
 }
+
+# ---- --spawn
+
+@test "a net in one line: every program hears every other and itself" {
+	export TMPDIR=$BATS_TEST_TMPDIR/tmp
+	mkdir "$TMPDIR"
+	run -0 snet-party --spawn 5 -f lines -- sh -c 'echo $((1 << SNET_PARTY)); i=0; while [ $i -lt $SNET_PARTIES ]; do read -r n; s=$((s + n)); i=$((i + 1)); done; grep -c spawn "$SNET_ROSTER" >/dev/null && echo "sum $s" >&2'
+	[ "$(sort <<<"$output")" = "$(printf '%s: sum 31\n' 0 1 2 3 4)" ]
+	[ -z "$(ls "$TMPDIR")" ]
+}
+
+@test "the first program that fails ends all, and is the exit status" {
+	export TMPDIR=$BATS_TEST_TMPDIR/tmp
+	mkdir "$TMPDIR"
+	run -9 snet-party --spawn 3 -f lines -- sh -c '[ $SNET_PARTY = 1 ] && exit 9; exec sleep 1000'
+	[[ $output == *"party 1: its program ended with status 9"* ]]
+	run -137 snet-party --spawn 2 -f lines -- sh -c '[ $SNET_PARTY = 1 ] && kill -KILL $$; exec sleep 1000'
+	run -127 snet-party --spawn 2 -- no-such-program
+	[[ $output == *"no-such-program"* ]]
+	[ -z "$(ls "$TMPDIR")" ]
+}
+
+@test "a program may leave early, however much is still said to it" {
+	run -0 snet-party --spawn 2 -f lines -- sh -c '[ $SNET_PARTY = 0 ] && exit; seq 200000; while read -r n; do [ "$n" = 200000 ] && exit; done'
+}
+
+@test "an interrupt ends parties and programs, and what those have started" {
+	export TMPDIR=$BATS_TEST_TMPDIR/tmp
+	mkdir "$TMPDIR"
+	start s snet-party --spawn 2 -f lines -- sh -c 'sleep 1000 & echo $! >&2; wait'
+	wait_until two_pids
+	kill -TERM "${pid[s]}"
+	finish s
+	[ "$status" -eq 143 ]
+	for p in $(cut -d ' ' -f 2 s.err); do
+		wait_until gone "$p"
+	done
+	[ -z "$(ls "$TMPDIR")" ]
+}
+
+# Nobody may be there to bury it.
+gone() {
+	[ ! -e "/proc/$1" ] || grep -q '^State:.*Z' "/proc/$1/status"
+}
+
+two_pids() {
+	[ "$(wc -l <s.err)" -eq 2 ]
+}
+
+@test "what --spawn cannot be asked for" {
+	run -2 snet-party --spawn 2
+	run -2 snet-party --spawn 2 -i 0 -- true
+	run -2 snet-party --spawn 0 -- true
+	run -2 snet-party --spawn 2 -6 -- true
+	run -2 snet-party --spawn 2 --metrics-file m -- true
+}

@@ -1,0 +1,410 @@
+#include "cli/spawn.h"
+
+#include <errno.h>
+#include <fcntl.h>
+#include <limits.h>
+#include <netinet/in.h>
+#include <signal.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/prctl.h>
+#include <sys/socket.h>
+#include <sys/wait.h>
+#include <unistd.h>
+
+#include "cli/groups.h"
+#include "cli/out.h"
+#include "cli/roster.h"
+#include "io/loop.h"
+
+#define END_TIME (3 * SNET_SEC) /* from SIGTERM to SIGKILL */
+#define LINE 1024               /* bytes of stderr said as one line */
+#define FAILED 1
+
+enum { PARTY, PROGRAM };
+
+struct place {
+	struct net_of *net;
+	uint32_t i;
+	pid_t pid[2]; /* 0: not there, or gone */
+	int err;      /* of both */
+	int spill;    /* what the party prints, read on when the program has gone */
+	struct snet_io *err_io, *spill_io;
+	char line[LINE];
+	size_t n;
+};
+
+struct net_of {
+	struct snet_loop *loop;
+	struct snet_timer kill;
+	char dir[PATH_MAX - 32], roster[PATH_MAX];
+	struct place *places;
+	uint32_t n;
+	size_t running, open; /* processes; stderrs not at their end */
+	int status;
+	bool ending;
+};
+
+/* ---- files */
+
+static int make_files(struct net_of *s, const int *sockets, struct snet_error *err)
+{
+	char(*at)[32] = calloc(s->n, sizeof(*at)), path[PATH_MAX];
+	const char **list = calloc(s->n, sizeof(*list));
+	struct roster r = { 0 };
+	int rc = at && list ? SNET_OK : snet_fail(err, SNET_ENOMEM, "--spawn");
+
+	for (uint32_t i = 0; !rc && i < s->n; i++) {
+		struct sockaddr_in in = { 0 };
+		socklen_t len = sizeof(in);
+
+		if (getsockname(sockets[i], (struct sockaddr *)&in, &len))
+			rc = snet_fail(err, SNET_EBIND, "%s", strerror(errno));
+		snprintf(at[i], sizeof(*at), "127.0.0.1:%u", ntohs(in.sin_port));
+		list[i] = at[i];
+	}
+	if (!rc)
+		rc = roster_plan(&r, s->n, list, s->n, "party", "spawn", err);
+	for (size_t i = 0; !rc && i <= s->n; i++) {
+		struct snet_identity *who = NULL;
+
+		rc = roster_make(&r, i, s->dir, SNET_KEY_P256, false, path, &who, err);
+		snet_identity_free(who);
+	}
+	snprintf(s->roster, sizeof(s->roster), "%s/roster.json", s->dir);
+	free(r.members);
+	free(list);
+	free(at);
+	return rc;
+}
+
+static void remove_files(struct net_of *s)
+{
+	char path[PATH_MAX];
+
+	for (uint32_t i = 0; i < s->n; i++) {
+		snprintf(path, sizeof(path), "%s/%u.key", s->dir, i);
+		unlink(path);
+	}
+	unlink(s->roster);
+	rmdir(s->dir);
+}
+
+static int bind_one(void)
+{
+	struct sockaddr_in in = { .sin_family = AF_INET,
+				  .sin_addr.s_addr = htonl(INADDR_LOOPBACK) };
+	int fd = socket(AF_INET, SOCK_DGRAM | SOCK_CLOEXEC, 0);
+
+	if (fd >= 0 && bind(fd, (struct sockaddr *)&in, sizeof(in))) {
+		close(fd);
+		return -1;
+	}
+	return fd;
+}
+
+/* ---- processes */
+
+static void set_number(const char *name, unsigned long n)
+{
+	char text[24];
+
+	snprintf(text, sizeof(text), "%lu", n);
+	setenv(name, text, 1);
+}
+
+/* In the child. What this process is started for may not outlive it. */
+static void settle(pid_t parent, int in, int out, int err)
+{
+	sigset_t none;
+
+	prctl(PR_SET_PDEATHSIG, SIGTERM);
+	if (getppid() != parent)
+		_exit(FAILED);
+	sigemptyset(&none);
+	sigprocmask(SIG_SETMASK, &none, NULL);
+	dup2(in, 0);
+	dup2(out, 1);
+	dup2(err, 2);
+}
+
+_Noreturn static void be_party(struct net_of *s, uint32_t i, int socket,
+			       int (*party)(const char *))
+{
+	char key[PATH_MAX];
+
+	/* The socket the others know it by, as in socket activation. */
+	dup2(socket, 3);
+	close_range(4, ~0u, 0);
+	set_number("LISTEN_FDS", 1);
+	set_number("LISTEN_PID", (unsigned long)getpid());
+	snprintf(key, sizeof(key), "%s/%u.key", s->dir, i);
+	cli.key = key;
+	cli.id = i;
+	exit(party(s->roster));
+}
+
+_Noreturn static void be_program(struct net_of *s, uint32_t i, char *const argv[])
+{
+	setpgid(0, 0); /* so that what it starts ends with it */
+	signal(SIGPIPE, SIG_DFL);
+	set_number("SNET_PARTY", i);
+	set_number("SNET_PARTIES", s->n);
+	setenv("SNET_ROSTER", s->roster, 1);
+	execvp(argv[0], argv);
+	fprintf(stderr, "%s: %s\n", argv[0], strerror(errno));
+	_exit(errno == ENOENT ? 127 : 126);
+}
+
+static int start_place(struct place *p, int socket, char *const argv[],
+		       int (*party)(const char *), struct snet_error *err)
+{
+	int heard[2], said[2], words[2];
+	pid_t self = getpid();
+
+	if (pipe2(heard, O_CLOEXEC) || pipe2(said, O_CLOEXEC) || pipe2(words, O_CLOEXEC))
+		return snet_fail(err, SNET_EIO, "--spawn: %s", strerror(errno));
+	p->err = words[0];
+	p->spill = heard[0];
+	p->pid[PARTY] = fork();
+	if (!p->pid[PARTY]) {
+		settle(self, said[0], heard[1], words[1]);
+		be_party(p->net, p->i, socket, party);
+	}
+	p->pid[PROGRAM] = fork();
+	if (!p->pid[PROGRAM]) {
+		settle(self, heard[0], said[1], words[1]);
+		be_program(p->net, p->i, argv);
+	}
+	close(heard[1]);
+	close(said[0]);
+	close(said[1]);
+	close(words[1]);
+	if (p->pid[PARTY] < 0 || p->pid[PROGRAM] < 0)
+		return snet_fail(err, SNET_EIO, "--spawn: fork: %s", strerror(errno));
+	p->net->running += 2;
+	p->net->open++;
+	return SNET_OK;
+}
+
+static void signal_all(struct net_of *s, int signo)
+{
+	for (uint32_t i = 0; i < s->n; i++) {
+		struct place *p = &s->places[i];
+
+		if (p->pid[PARTY] > 0)
+			kill(p->pid[PARTY], signo);
+		if (p->pid[PROGRAM] > 0 && kill(-p->pid[PROGRAM], signo))
+			kill(p->pid[PROGRAM], signo);
+	}
+}
+
+static void end_all(struct net_of *s, int status)
+{
+	if (s->ending)
+		return;
+	s->ending = true;
+	s->status = status;
+	signal_all(s, SIGTERM);
+	snet_timer_set(s->loop, &s->kill, snet_loop_now(s->loop) + END_TIME);
+}
+
+static void check_over(struct net_of *s)
+{
+	if (!s->running && !s->open)
+		snet_loop_stop(s->loop);
+}
+
+/* ---- what they say and how they end */
+
+static void say_line(struct place *p)
+{
+	/* One write: lines of several parties do not mix. */
+	dprintf(STDERR_FILENO, "%u: %.*s\n", p->i, (int)p->n, p->line);
+	p->n = 0;
+}
+
+static void on_words(struct snet_io *io, int ready, void *user)
+{
+	struct place *p = user;
+	char buf[4096];
+	ssize_t n = read(p->err, buf, sizeof(buf));
+
+	(void)ready;
+	for (ssize_t k = 0; k < n; k++) {
+		if (buf[k] != '\n')
+			p->line[p->n++] = buf[k];
+		if (buf[k] == '\n' || p->n == LINE)
+			say_line(p);
+	}
+	if (n > 0 || (n < 0 && errno == EINTR))
+		return;
+	if (p->n)
+		say_line(p);
+	snet_io_free(io);
+	p->err_io = NULL;
+	p->net->open--;
+	check_over(p->net);
+}
+
+static void on_spill(struct snet_io *io, int ready, void *user)
+{
+	struct place *p = user;
+	char buf[65536];
+	ssize_t n = read(p->spill, buf, sizeof(buf));
+
+	(void)ready;
+	if (n > 0 || (n < 0 && errno == EINTR))
+		return;
+	snet_io_free(io);
+	p->spill_io = NULL;
+}
+
+static void on_exit_of(int pid, int status, void *user)
+{
+	struct place *p = user;
+	int which = p->pid[PARTY] == pid ? PARTY : PROGRAM;
+	int code = WIFEXITED(status) ? WEXITSTATUS(status) : 128 + WTERMSIG(status);
+	struct snet_error err;
+
+	p->pid[which] = 0;
+	p->net->running--;
+	if (code && !p->net->ending) {
+		snet_fail(&err, SNET_EIO, "party %u: %s ended with %s %d", p->i,
+			  which == PARTY ? "it" : "its program",
+			  WIFEXITED(status) ? "status" : "signal",
+			  WIFEXITED(status) ? code : WTERMSIG(status));
+		out_error(&err, p->i, OPT_NONE, true);
+	}
+	if (code)
+		end_all(p->net, code);
+	/* It has heard enough: that is its right, and no reason for its party to stop. */
+	if (which == PROGRAM && !p->spill_io) {
+		p->spill_io = snet_io_new(p->net->loop, p->spill, on_spill, p);
+		if (p->spill_io)
+			snet_io_want(p->spill_io, SNET_READ);
+	}
+	check_over(p->net);
+}
+
+static void on_kill(struct snet_timer *t, snet_time now)
+{
+	struct net_of *s = t->user;
+
+	(void)now;
+	signal_all(s, SIGKILL);
+	/* Whoever else holds their stderr does not hold us. */
+	for (uint32_t i = 0; i < s->n; i++) {
+		if (s->places[i].err_io)
+			s->open--;
+		snet_io_free(s->places[i].err_io);
+		s->places[i].err_io = NULL;
+	}
+	check_over(s);
+}
+
+static void on_signal(int signo, void *user)
+{
+	end_all(user, 128 + signo);
+}
+
+/* ---- life */
+
+static int watch(struct net_of *s, struct snet_error *err)
+{
+	for (uint32_t i = 0; i < s->n; i++) {
+		struct place *p = &s->places[i];
+
+		p->err_io = snet_io_new(s->loop, p->err, on_words, p);
+		if (!p->err_io || !snet_child_new(s->loop, p->pid[PARTY], on_exit_of, p) ||
+		    !snet_child_new(s->loop, p->pid[PROGRAM], on_exit_of, p))
+			return snet_fail(err, SNET_ENOMEM, "--spawn");
+		snet_io_want(p->err_io, SNET_READ);
+	}
+	return SNET_OK;
+}
+
+static int supervise(struct net_of *s, struct snet_error *err)
+{
+	struct snet_signal *signals[3] = { NULL };
+	static const int numbers[] = { SIGINT, SIGTERM, SIGHUP };
+	int rc = snet_loop_new(&s->loop);
+
+	if (rc)
+		return snet_fail(err, rc, "--spawn");
+	s->kill = (struct snet_timer){ .fn = on_kill, .user = s };
+	for (int i = 0; i < 3; i++)
+		signals[i] = snet_signal_new(s->loop, numbers[i], on_signal, s);
+	rc = watch(s, err);
+	if (!rc)
+		snet_loop_run(s->loop);
+	snet_timer_stop(s->loop, &s->kill);
+	for (int i = 0; i < 3; i++)
+		snet_signal_free(signals[i]);
+	for (uint32_t i = 0; i < s->n; i++) {
+		snet_io_free(s->places[i].err_io);
+		snet_io_free(s->places[i].spill_io);
+	}
+	if (!rc)
+		snet_loop_free(s->loop);
+	return rc ? rc : s->status;
+}
+
+static int start_all(struct net_of *s, int *sockets, char *const argv[],
+		     int (*party)(const char *), struct snet_error *err)
+{
+	int rc = SNET_OK;
+
+	for (uint32_t i = 0; !rc && i < s->n; i++) {
+		sockets[i] = bind_one();
+		if (sockets[i] < 0)
+			rc = snet_fail(err, SNET_EBIND, "127.0.0.1: %s", strerror(errno));
+	}
+	if (!rc)
+		rc = make_files(s, sockets, err);
+	for (uint32_t i = 0; !rc && i < s->n; i++) {
+		s->places[i].net = s;
+		s->places[i].i = i;
+		rc = start_place(&s->places[i], sockets[i], argv, party, err);
+	}
+	for (uint32_t i = 0; i < s->n; i++)
+		if (sockets[i] >= 0)
+			close(sockets[i]);
+	return rc;
+}
+
+int spawn_all(uint32_t n, char *const argv[], int (*party)(const char *roster),
+	      struct snet_error *err)
+{
+	struct net_of s = { .n = n };
+	const char *tmp = getenv("TMPDIR");
+	int *sockets = malloc(n * sizeof(*sockets)), rc;
+
+	s.places = calloc(n, sizeof(*s.places));
+	if (!sockets || !s.places) {
+		free(sockets);
+		free(s.places);
+		return snet_fail(err, SNET_ENOMEM, "--spawn");
+	}
+	for (uint32_t i = 0; i < n; i++)
+		sockets[i] = -1;
+	snprintf(s.dir, sizeof(s.dir), "%s/snet-party.XXXXXX", tmp && *tmp ? tmp : "/tmp");
+	if (!mkdtemp(s.dir)) {
+		rc = snet_fail(err, SNET_EIO, "%s: %s", s.dir, strerror(errno));
+	} else {
+		rc = start_all(&s, sockets, argv, party, err);
+		if (!rc)
+			rc = supervise(&s, err);
+		if (rc < 0)
+			signal_all(&s, SIGKILL);
+		remove_files(&s);
+	}
+	for (uint32_t i = 0; i < n && s.places[i].net; i++) {
+		close(s.places[i].err);
+		close(s.places[i].spill);
+	}
+	free(s.places);
+	free(sockets);
+	return rc;
+}
