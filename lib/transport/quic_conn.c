@@ -355,8 +355,9 @@ void snet_quic_conn_expired(struct snet_timer *t, snet_time now)
 
 	if (c->closing)
 		return;
+	/* heard is of a finer clock than the turn's now, and may be later. */
 	if (c->state == SNET_QUIC_OPEN && c->ep->cfg.keep_alive != SNET_NEVER &&
-	    now - c->heard >= dead) {
+	    now > c->heard && now - c->heard >= dead) {
 		/* If it is we who were asleep, the peer's packets are waiting to be read. */
 		if (now - t->deadline < dead) {
 			snet_quic_conn_fail(c, SNET_ELOST, "nothing was heard from it", true,

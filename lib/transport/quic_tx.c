@@ -44,7 +44,8 @@ static void shrink(struct snet_quic_conn *c)
  * not acknowledged for longer than loss explains (RFC 8899 §4.3). */
 void snet_quic_tx_stalled(struct snet_quic_conn *c, snet_time now)
 {
-	if (c->queued > c->unsent && now - c->acked > STALL_PTOS * ngtcp2_conn_get_pto(c->q) &&
+	if (c->queued > c->unsent && now > c->acked &&
+	    now - c->acked > STALL_PTOS * ngtcp2_conn_get_pto(c->q) &&
 	    ngtcp2_conn_get_path_max_tx_udp_payload_size(c->q) > SNET_QUIC_MIN_PAYLOAD)
 		shrink(c);
 }

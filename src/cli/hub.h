@@ -40,9 +40,10 @@ struct mate {
 	uint64_t item; /* the last that was for it */
 	bool unwanted; /* no blame for its end: it never said hello, or its place was taken */
 	struct mate_counts count;
-	struct snet_timer idle; /* --idle-timeout */
-	snet_time active;       /* its last message, either way */
-	struct target *target;  /* when this side dials; NULL */
+	struct snet_timer idle;    /* --idle-timeout */
+	snet_time active;          /* its last message, either way */
+	struct snet_timer parting; /* for whoever dialled to close first */
+	struct target *target;     /* when this side dials; NULL */
 };
 
 struct hub {

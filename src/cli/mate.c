@@ -11,6 +11,9 @@
 
 static void on_link_timer(struct snet_timer *t, snet_time now);
 static void on_idle_timer(struct snet_timer *t, snet_time now);
+static void on_parting(struct snet_timer *t, snet_time now);
+
+#define PARTING (1 * SNET_SEC)
 
 /* ---- life */
 
@@ -32,6 +35,7 @@ struct mate *mate_new(struct hub *h, uint32_t number, const struct snet_url *url
 		m->target->timer = (struct snet_timer){ .fn = on_link_timer, .user = m };
 	}
 	m->idle = (struct snet_timer){ .fn = on_idle_timer, .user = m };
+	m->parting = (struct snet_timer){ .fn = on_parting, .user = m };
 	snet_list_add(&h->mates, &m->node);
 	h->n_mates++;
 	return m;
@@ -44,6 +48,7 @@ void mate_free(struct mate *m)
 	if (m->target)
 		snet_timer_stop(l, &m->target->timer);
 	snet_timer_stop(l, &m->idle);
+	snet_timer_stop(l, &m->parting);
 	snet_list_del(&m->node);
 	m->hub->n_mates--;
 	free(m->target);
@@ -369,6 +374,31 @@ void mate_finish(struct mate *m)
 	snet_peer_finish(m->peer);
 }
 
+static void on_parting(struct snet_timer *t, snet_time now)
+{
+	struct mate *m = t->user;
+
+	(void)now;
+	if (m->peer)
+		snet_peer_close(m->peer, SNET_OK, "done");
+}
+
+/* A goodbye is one packet, and may be lost; then whoever waits for the acknowledgement of its
+ * last bytes would wait for someone who has left. So the side that was dialled stays until the
+ * other, which closes when all is acknowledged, has left. */
+static bool stays(struct mate *m)
+{
+	const struct snet_conn *c = snet_peer_conn(m->peer);
+	struct snet_loop *l = m->hub->run->loop;
+
+	if (c->dialled || c->profile != SNET_PROFILE_SNET1 || !m->eof || m->hub->draining ||
+	    m->hub->enough)
+		return false;
+	if (!m->parting.slot)
+		snet_timer_set(l, &m->parting, snet_loop_now(l) + PARTING);
+	return true;
+}
+
 void mate_check(struct mate *m)
 {
 	bool heard = m->eof || cli.send_only || m->hub->draining;
@@ -387,7 +417,7 @@ void mate_check(struct mate *m)
 	if (m->hub->draining && !m->eof && !cli.send_only)
 		snet_peer_close(m->peer, SNET_ECANCELLED,
 				"interrupted before everything was heard");
-	else
+	else if (!stays(m))
 		snet_peer_close(m->peer, SNET_OK, "done");
 }
 
