@@ -9,7 +9,12 @@
 #include "cli/spawn.h"
 #include "transport/transport.h"
 
+static const char *const when_names[] = { "bound", "q", "all", NULL };
+
 static snet_time dead_after = 10 * SNET_SEC;
+static struct party_opts opts = { .quorum = OPT_NONE,
+				  .round_timeout = SNET_NEVER,
+				  .ready_when = PARTY_ALL_THERE };
 static uint64_t n_spawn = OPT_NONE;
 
 /* clang-format off */
@@ -17,9 +22,23 @@ static const struct opt party_opts[] = {
 	{ 'i', "id",         "N",        OPT_UINT,     &cli.id,     "which party of the roster to be", .max = UINT32_MAX - 1 },
 	{ 'k', "key",        "FILE",     OPT_STR,      &cli.key,    "its identity; without it N.key beside the roster" },
 	{ 0,   "spawn",      "N",        OPT_UINT,     &n_spawn,    "be a whole net of N parties here, each with the program on its pipe", .min = 1, .max = SPAWN_MAX },
+	{ 0,   "exec",       "COMMAND",  OPT_STR,      &opts.exec,  "be the party with this program: its output goes to the others, what they send is its input" },
+	{ 'a', "allow",      "KEYID|FILE", OPT_LIST,   &cli.allow,  "let this client in, or those in the file, beside those of the roster; may be repeated" },
 	{ 'w', "wait",       "DURATION", OPT_DURATION, &cli.wait,   "how long a party may be away, at first and later" },
 	{ 't', "timeout",    "DURATION", OPT_DURATION, &cli.timeout, "how long a handshake may take" },
 	{ 0,   "dead-after", "DURATION", OPT_DURATION, &dead_after, "take the connection to a party for lost after so long a silence" },
+	{ 0 },
+};
+
+static const struct opt round_opts[] = {
+	{ 0,   "sync",       NULL,       OPT_FLAG,     &opts.sync,  "by rounds: a party's k-th message is of round k, and everyone's come out together" },
+	{ 0,   "round-timeout", "DURATION", OPT_DURATION, &opts.round_timeout, "how long a round may take from its first message" },
+	{ 0,   "quorum",     "Q",        OPT_UINT,     &opts.quorum, "go on with so many parties, this one included", .min = 1, .max = SNET_MESH_MAX },
+	{ 0 },
+};
+
+static const struct opt when_opts[] = {
+	{ 0,   "ready-when", "WHEN",     OPT_ENUM,     &opts.ready_when, "what is ready: bound, q (of --quorum) parties, or all", .choices = when_names },
 	{ 0 },
 };
 
@@ -40,6 +59,7 @@ static const struct opt wire_opts[] = {
 
 static const struct opt_group groups[] = {
 	{ "The party", party_opts },
+	{ "Rounds", round_opts },
 	{ "Messages", format_opts },
 	{ "Their place", message_opts },
 	{ "Limits", limit_opts },
@@ -47,6 +67,7 @@ static const struct opt_group groups[] = {
 	{ "Looking inside", looking_opts },
 	{ "Figures", stats_opts },
 	{ "Starting", ready_opts },
+	{ "Ready", when_opts },
 	{ 0 },
 };
 
@@ -64,16 +85,18 @@ static int be_party(const char *roster)
 	struct snet_error err = { 0 };
 	struct run run = { 0 };
 	struct party party = { 0 };
+	int rc;
 
 	if (run_init(&run, &err))
 		return tool_fail(&err);
-	if (party_init(&party, &run, roster, &err))
+	if (party_init(&party, &run, roster, &opts, &err))
 		run_done(&run, &err, OPT_NONE);
 	else
 		party_start(&party);
 	run_loop(&run);
 	party_fini(&party);
-	return run_fini(&run);
+	rc = run_fini(&run);
+	return party.program_status && !run.signo ? party.program_status : rc;
 }
 
 /* What belongs to one party cannot be said to all of them. */
@@ -82,8 +105,8 @@ static int be_all(char **argv)
 	struct snet_error err = { 0 };
 	int rc;
 
-	if (cli.id != OPT_NONE || cli.key)
-		opts_misuse(&self, "--spawn makes its own parties: no --id, no --key");
+	if (cli.id != OPT_NONE || cli.key || opts.exec)
+		opts_misuse(&self, "--spawn makes its own parties: no --id, --key, --exec");
 	if (cli.ready_fd != OPT_NONE || cli.metrics_file)
 		opts_misuse(&self, "--ready-fd and --metrics-file are for one party");
 	if (cli.only_ipv6)
@@ -91,6 +114,20 @@ static int be_all(char **argv)
 	say_open(self.name, cli.verbose, !cli.verbose, cli.log_format == LOG_JSON);
 	rc = spawn_all((uint32_t)n_spawn, argv, be_party, &err);
 	return rc < 0 ? tool_fail(&err) : rc;
+}
+
+static void check_rounds(void)
+{
+	if (opts.round_timeout != SNET_NEVER && !opts.sync)
+		opts_misuse(&self, "--round-timeout is for --sync");
+	if (!opts.round_timeout)
+		opts_misuse(&self, "--round-timeout: 0 is no time to do anything in");
+	if (opts.sync && cli.overflow == OVERFLOW_DROP)
+		opts_misuse(&self, "--sync has no message to spare: no --overflow drop");
+	if (opts.sync && cli.stream)
+		opts_misuse(&self, "--sync has no streams");
+	if (opts.ready_when == PARTY_Q && opts.quorum == OPT_NONE)
+		opts_misuse(&self, "--ready-when q: how many? give --quorum");
 }
 
 int main(int argc, char **argv)
@@ -108,6 +145,7 @@ int main(int argc, char **argv)
 		opts_misuse(&self, "--format raw is for one peer; framed carries any bytes");
 	if (dead_after < SNET_SEC)
 		opts_misuse(&self, "--dead-after: at least 1s");
+	check_rounds();
 	cli.role = SNET_ROLE_SERVER;
 	cli.keep_alive = dead_after == SNET_NEVER ? SNET_NEVER : dead_after / 3;
 	return spawns ? be_all(argv + i) : be_party(argv[i]);

@@ -5,6 +5,7 @@
 #include "crypto/allow.h"
 #include "crypto/hash.h"
 #include "crypto/identity.h"
+#include "ffi/agree.h"
 #include "ffi/manager.h"
 
 /* ---- making one */
@@ -27,15 +28,18 @@ struct binding {
 
 static void bind_it(void *arg)
 {
+	static const struct snet_endpoint_events dials_only = { 0 };
 	struct binding *b = arg;
 	struct snet_ffi_manager *m = b->m;
 	struct snet_ffi_runtime *rt = m->rt;
 	struct snet_transport_config cfg = { .identity = m->identity,
 					     .trust = m->trust,
-					     .role = SNET_ROLE_SERVER };
+					     .role = m->role };
 
-	b->rc = snet_transport_quic.bind(&m->endpoint, rt->loop, &m->at, -1, &cfg,
-					 &snet_ffi_endpoint_events, m, &b->err);
+	b->rc = snet_transport_quic.bind(
+		&m->endpoint, rt->loop, &m->at, -1, &cfg,
+		m->role == SNET_ROLE_CLIENT ? &dials_only : &snet_ffi_endpoint_events, m,
+		&b->err);
 	if (b->rc)
 		return;
 	snet_transport_quic.address(m->endpoint, &m->at);
@@ -50,7 +54,7 @@ static void bind_it(void *arg)
 }
 
 static struct snet_ffi_manager *born(struct snet_ffi_runtime *rt, const struct snet_addr *at,
-				     uint64_t id)
+				     uint64_t id, enum snet_role role)
 {
 	struct snet_ffi_manager *m = calloc(1, sizeof(*m));
 
@@ -59,6 +63,10 @@ static struct snet_ffi_manager *born(struct snet_ffi_runtime *rt, const struct s
 	atomic_init(&m->refs, 2); /* the handle, and the runtime's list */
 	m->rt = snet_ffi_runtime_hold(rt);
 	m->id = id;
+	m->role = role;
+	m->event = -1;
+	m->parties = m->clients = SNET_ORDERING_ANY;
+	m->consensus_timeout = SNET_ORDERING_TIMEOUT;
 	m->at = *at;
 	snet_list_init(&m->node);
 	snet_list_init(&m->links);
@@ -67,10 +75,13 @@ static struct snet_ffi_manager *born(struct snet_ffi_runtime *rt, const struct s
 	snet_list_init(&m->connects);
 	snet_list_init(&m->accepts);
 	snet_list_init(&m->incoming);
+	snet_list_init(&m->any[0]);
+	snet_list_init(&m->any[1]);
 	return m;
 }
 
-static void *make(void *runtime, const char *bind_address, uint64_t id, const char *pem)
+static void *make(void *runtime, const char *bind_address, uint64_t id, enum snet_role role,
+		  const char *pem)
 {
 	struct binding b = { 0 };
 	struct snet_addr at;
@@ -82,7 +93,7 @@ static void *make(void *runtime, const char *bind_address, uint64_t id, const ch
 	}
 	if (snet_ffi_parse(&at, bind_address, "bind address"))
 		return NULL;
-	b.m = born(runtime, &at, id);
+	b.m = born(runtime, &at, id, role);
 	if (!b.m) {
 		snet_ffi_fail(0, "out of memory");
 		return NULL;
@@ -107,7 +118,12 @@ static void *make(void *runtime, const char *bind_address, uint64_t id, const ch
 
 void *stoffelnet_manager_new(void *runtime, const char *bind_address, uint64_t party_id)
 {
-	return make(runtime, bind_address, party_id, NULL);
+	return make(runtime, bind_address, party_id, SNET_ROLE_SERVER, NULL);
+}
+
+void *stoffelnet_manager_new_client(void *runtime, const char *bind_address, uint64_t party_id)
+{
+	return make(runtime, bind_address, party_id, SNET_ROLE_CLIENT, NULL);
 }
 
 void *stoffelnet_manager_new_with_identity(void *runtime, const char *bind_address,
@@ -117,7 +133,7 @@ void *stoffelnet_manager_new_with_identity(void *runtime, const char *bind_addre
 		snet_ffi_fail(0, "Null identity path");
 		return NULL;
 	}
-	return make(runtime, bind_address, party_id, pem_path);
+	return make(runtime, bind_address, party_id, SNET_ROLE_SERVER, pem_path);
 }
 
 void stoffelnet_manager_destroy(void *manager)
@@ -137,8 +153,7 @@ void stoffelnet_manager_destroy(void *manager)
 
 /* ---- who may come, and where they are */
 
-/* Locked when it succeeds. */
-static int32_t enter(struct snet_ffi_manager *m)
+int32_t snet_ffi_manager_enter(struct snet_ffi_manager *m)
 {
 	if (!m)
 		return snet_ffi_fail(STOFFELNET_ERR_NULL_POINTER, "Null manager handle");
@@ -151,8 +166,7 @@ static int32_t enter(struct snet_ffi_manager *m)
 	return snet_ffi_fail(STOFFELNET_ERR_RUNTIME, "the runtime has been destroyed");
 }
 
-/* A thread that waits holds the manager: another may release the handle meanwhile. */
-static void quit(struct snet_ffi_manager *m)
+void snet_ffi_manager_quit(struct snet_ffi_manager *m)
 {
 	struct snet_ffi_runtime *rt = snet_ffi_runtime_hold(m->rt);
 
@@ -174,7 +188,7 @@ int32_t stoffelnet_manager_add_node(void *manager, const char *address, uint64_t
 		return snet_ffi_fail(STOFFELNET_ERR_NULL_POINTER, "Null address");
 	rc = snet_ffi_parse(&a, address, "address");
 	if (!rc)
-		rc = enter(m);
+		rc = snet_ffi_manager_enter(m);
 	if (rc)
 		return rc;
 	nodes = m->n_nodes < SNET_FFI_NODES
@@ -186,7 +200,7 @@ int32_t stoffelnet_manager_add_node(void *manager, const char *address, uint64_t
 	} else {
 		rc = snet_ffi_fail(STOFFELNET_ERR_RUNTIME, "no room for another node");
 	}
-	quit(m);
+	snet_ffi_manager_quit(m);
 	return rc;
 }
 
@@ -249,11 +263,11 @@ int32_t stoffelnet_manager_clear_allowed_certificate_public_keys(void *manager)
 
 static int32_t woken(struct snet_ffi_manager *m)
 {
-	int32_t rc = enter(m);
+	int32_t rc = snet_ffi_manager_enter(m);
 
 	if (rc || !snet_ffi_wake(m->rt))
 		return rc;
-	quit(m);
+	snet_ffi_manager_quit(m);
 	return snet_ffi_fail(STOFFELNET_ERR_RUNTIME, "out of memory");
 }
 
@@ -270,8 +284,8 @@ int32_t stoffelnet_manager_connect_to_party(void *manager, uint64_t party_id)
 	snet_ffi_op_init(&op, m->rt);
 	op.id = party_id;
 	snet_list_add(&m->connects, &op.node);
-	rc = snet_ffi_op_wait(&op);
-	quit(m);
+	rc = snet_ffi_op_wait(&op, -1);
+	snet_ffi_manager_quit(m);
 	return rc;
 }
 
@@ -291,9 +305,10 @@ void *stoffelnet_manager_connect_to_party_async(void *manager, uint64_t party_id
 		return NULL;
 	}
 	op->on_result = callback;
+	op->m = snet_ffi_manager_hold(m);
 	op->id = party_id;
 	snet_list_add(&m->connects, &op->node);
-	quit(m);
+	snet_ffi_manager_quit(m);
 	return op;
 }
 
@@ -306,8 +321,10 @@ int32_t stoffelnet_manager_accept_connection(void *manager, uint64_t *out_party_
 
 	if (m && !out_party_id)
 		return snet_ffi_fail(STOFFELNET_ERR_NULL_POINTER, "Null out_party_id pointer");
+	if (m && m->role == SNET_ROLE_CLIENT)
+		return snet_ffi_fail(STOFFELNET_ERR_CONNECTION, "nobody connects to a client");
 	if (!rc)
-		rc = enter(m);
+		rc = snet_ffi_manager_enter(m);
 	if (rc)
 		return rc;
 	l = snet_ffi_manager_accept(m);
@@ -316,11 +333,11 @@ int32_t stoffelnet_manager_accept_connection(void *manager, uint64_t *out_party_
 	} else {
 		snet_ffi_op_init(&op, m->rt);
 		snet_list_add(&m->accepts, &op.node);
-		rc = snet_ffi_op_wait(&op);
+		rc = snet_ffi_op_wait(&op, -1);
 		if (!rc)
 			*out_party_id = op.id;
 	}
-	quit(m);
+	snet_ffi_manager_quit(m);
 	snet_ffi_link_free(l);
 	return rc;
 }
@@ -330,14 +347,14 @@ void *stoffelnet_manager_get_connection(void *manager, uint64_t party_id)
 	struct snet_ffi_manager *m = manager;
 	struct snet_ffi_link *l;
 
-	if (enter(m))
+	if (snet_ffi_manager_enter(m))
 		return NULL;
 	l = snet_ffi_manager_find(m, party_id);
 	if (l)
 		atomic_fetch_add(&l->refs, 1);
 	else
 		snet_ffi_fail(0, "No connection to party %llu", (unsigned long long)party_id);
-	quit(m);
+	snet_ffi_manager_quit(m);
 	return l;
 }
 
@@ -347,50 +364,10 @@ int32_t stoffelnet_manager_is_party_connected(void *manager, uint64_t party_id)
 	struct snet_ffi_link *l;
 	int32_t yes;
 
-	if (!m || enter(m))
+	if (!m || snet_ffi_manager_enter(m))
 		return 0;
 	l = snet_ffi_manager_find(m, party_id);
 	yes = l && snet_ffi_link_is_open(l);
-	quit(m);
+	snet_ffi_manager_quit(m);
 	return yes;
-}
-
-/* ---- itself: nothing of this changes */
-
-uint16_t stoffelnet_manager_port(void *manager)
-{
-	const struct snet_ffi_manager *m = manager;
-
-	if (!m)
-		snet_ffi_fail(0, "Null manager handle");
-	return m ? snet_addr_port(&m->at) : 0;
-}
-
-uint64_t stoffelnet_manager_derived_id(void *manager)
-{
-	const struct snet_ffi_manager *m = manager;
-
-	if (!m)
-		snet_ffi_fail(0, "Null manager handle");
-	return m ? snet_identity_derived(m->identity) : 0;
-}
-
-int32_t stoffelnet_manager_public_key(void *manager, uint8_t **out_key, size_t *out_len)
-{
-	const struct snet_ffi_manager *m = manager;
-	const uint8_t *spki;
-	uint8_t *copy;
-	size_t n;
-
-	if (!m)
-		return snet_ffi_fail(STOFFELNET_ERR_NULL_POINTER, "Null manager handle");
-	if (!out_key || !out_len)
-		return snet_ffi_fail(STOFFELNET_ERR_NULL_POINTER, "Null output pointer");
-	spki = snet_identity_spki(m->identity, &n);
-	copy = snet_ffi_copy(spki, n);
-	if (!copy)
-		return STOFFELNET_ERR_RUNTIME;
-	*out_key = copy;
-	*out_len = n;
-	return STOFFELNET_OK;
 }

@@ -12,11 +12,13 @@
 #include "io/loop.h"
 #include "mesh/peer.h"
 
-#define SNET_FFI_INBOX (8u << 20)      /* bytes: above it the peer is paused */
-#define SNET_FFI_OUTBOX (1u << 20)     /* bytes: above it senders wait */
-#define SNET_FFI_MESSAGE_COST 64u      /* bytes an empty message counts for */
-#define SNET_FFI_BACKLOG 256u          /* incoming connections nobody has accepted */
-#define SNET_FFI_NODES 65536u          /* in a node list */
+#define SNET_FFI_INBOX (8u << 20)  /* bytes: above it the peer is paused */
+#define SNET_FFI_OUTBOX (1u << 20) /* bytes: above it senders wait */
+#define SNET_FFI_MESSAGE_COST 64u  /* bytes an empty message counts for */
+#define SNET_FFI_BACKLOG 256u      /* incoming connections nobody has accepted */
+#define SNET_FFI_NODES 65536u      /* in a node list */
+#define SNET_FFI_PARTIES 2048u     /* that can agree; as many clients */
+#define SNET_FFI_NO_SEAT UINT32_MAX
 #define SNET_FFI_LINGER (3 * SNET_SEC) /* for what is queued, when a connection is closed */
 
 struct snet_ffi_runtime {
@@ -36,11 +38,12 @@ struct snet_ffi_op {
 	struct snet_list node; /* in the list it waits in, then in the runtime's done */
 	atomic_uint refs;
 	struct snet_ffi_runtime *rt;
+	struct snet_ffi_manager *m; /* held by those that are async; NULL */
 	enum snet_ffi_op_state state;
-	bool async;
+	bool async, unclaimed; /* unclaimed: ended, without a callback, and nobody knows */
 	int32_t result;
 	char why[256];
-	uint64_t id;                  /* connect, accept: the party */
+	uint64_t id;                  /* connect, accept, receive from any: the party */
 	struct snet_ffi_message *msg; /* being sent; or received */
 	struct snet_ffi_link *link;   /* held: of a receive */
 	pthread_cond_t cond;          /* who waits, unless async */
@@ -57,6 +60,11 @@ struct snet_ffi_message {
 	struct snet_block *block; /* to be sent */
 };
 
+/* Of a link; and a manager's sum over those that are gone. */
+struct snet_ffi_counts {
+	uint64_t sent, received, sent_bytes, received_bytes, rounds;
+};
+
 /* A party this side is connected to, over one connection, or for a moment two. */
 struct snet_ffi_link {
 	struct snet_list node, dirty; /* in the manager's links; in the runtime's dirty */
@@ -65,8 +73,15 @@ struct snet_ffi_link {
 	struct snet_ffi_manager *m; /* NULL once it is gone */
 	int state;                  /* STOFFELNET_STATE_* */
 	bool loopback, client, eof, paused, finishing;
+	bool readable;  /* counted in the manager's */
+	bool sent_last; /* the last message went out, and did not come in */
 	uint8_t key[SNET_KEYID_BYTES];
 	uint64_t derived;
+	uint8_t *spki; /* own */
+	size_t spki_len;
+	uint32_t seat; /* in the agreement; SNET_FFI_NO_SEAT */
+	uint8_t *said; /* own; the last digest it said, or NULL */
+	struct snet_ffi_counts counts;
 	struct snet_addr remote;
 	struct snet_list wires;
 	struct snet_ffi_wire *out, *then; /* sends now; sends once out has said it all */
@@ -108,18 +123,8 @@ void snet_ffi_op_free(struct snet_ffi_op *op);
 void snet_ffi_op_end(struct snet_ffi_op *op, int32_t result, const char *why);
 /* Every one in the list. */
 void snet_ffi_op_end_all(struct snet_list *ops, int32_t result, const char *why);
-int32_t snet_ffi_op_wait(struct snet_ffi_op *op); /* sets the thread's error */
-void snet_ffi_op_run(struct snet_ffi_op *op);     /* loop, not locked: the callback */
-
-/* ---- links, link.c. Locked. */
-struct snet_ffi_link *snet_ffi_link_new(struct snet_ffi_manager *m);
-void snet_ffi_link_free(struct snet_ffi_link *l);
-bool snet_ffi_link_is_open(const struct snet_ffi_link *l);   /* both ways */
-bool snet_ffi_link_is_useful(const struct snet_ffi_link *l); /* or has something to read */
-void snet_ffi_link_serve(struct snet_ffi_link *l);           /* loop */
-void snet_ffi_link_feed(struct snet_ffi_link *l);
-void snet_ffi_link_close(struct snet_ffi_link *l); /* begins; wake the loop before */
-void snet_ffi_link_end(struct snet_ffi_link *l, int state, const char *why);
-void snet_ffi_message_free(struct snet_ffi_message *m); /* NULL is fine */
+/* timeout_ms: negative for ever. Sets the thread's error; STOFFELNET_ERR_TIMEOUT. */
+int32_t snet_ffi_op_wait(struct snet_ffi_op *op, int32_t timeout_ms);
+void snet_ffi_op_run(struct snet_ffi_op *op); /* loop, not locked: the callback */
 
 #endif

@@ -1,23 +1,12 @@
+#include "ffi/link.h"
+
 #include <stdio.h>
 #include <stdlib.h>
 
+#include "ffi/agree.h"
 #include "ffi/manager.h"
 
 #define GRACEFUL "Connection closed gracefully" /* as the crate says it, stoffelnet-wire(7) */
-
-static size_t cost(const struct snet_ffi_message *m)
-{
-	return m->n + SNET_FFI_MESSAGE_COST;
-}
-
-void snet_ffi_message_free(struct snet_ffi_message *m)
-{
-	if (!m)
-		return;
-	free(m->data);
-	snet_block_free(m->block);
-	free(m);
-}
 
 /* ---- life */
 
@@ -43,6 +32,7 @@ struct snet_ffi_link *snet_ffi_link_new(struct snet_ffi_manager *m)
 	l->rt = snet_ffi_runtime_hold(m->rt);
 	l->m = m;
 	l->state = STOFFELNET_STATE_CONNECTED;
+	l->seat = SNET_FFI_NO_SEAT;
 	l->linger = (struct snet_timer){ .fn = on_linger, .user = l };
 	snet_list_init(&l->dirty);
 	snet_list_init(&l->wires);
@@ -70,6 +60,8 @@ void snet_ffi_link_free(struct snet_ffi_link *l)
 		return;
 	empty(&l->inbox);
 	empty(&l->outbox);
+	free(l->spki);
+	free(l->said);
 	snet_ffi_runtime_free(l->rt);
 	free(l);
 }
@@ -84,11 +76,29 @@ bool snet_ffi_link_is_useful(const struct snet_ffi_link *l)
 	return snet_ffi_link_is_open(l) || !snet_list_is_empty(&l->inbox);
 }
 
-/* The manager forgets it. */
-static void leave(struct snet_ffi_link *l)
+/* Keeps the manager's count of those that have something to read. */
+static void count_readable(struct snet_ffi_link *l)
 {
-	if (!l->m)
+	bool yes = l->m && !snet_list_is_empty(&l->inbox);
+
+	if (yes == l->readable || !l->m)
 		return;
+	l->readable = yes;
+	l->m->n_readable += yes ? 1 : (size_t)-1;
+	snet_ffi_manager_signal(l->m);
+}
+
+void snet_ffi_link_leave(struct snet_ffi_link *l)
+{
+	struct snet_ffi_manager *m = l->m;
+
+	if (!m)
+		return;
+	if (l->readable)
+		m->n_readable--;
+	l->readable = false;
+	snet_ffi_manager_signal(m);
+	snet_ffi_counts_add(&m->past, &l->counts);
 	l->m = NULL;
 	snet_list_del(&l->node);
 	snet_ffi_link_free(l);
@@ -104,14 +114,16 @@ static void loop_back(struct snet_ffi_link *l)
 			SNET_OF(l->outbox.next, struct snet_ffi_message, node);
 
 		snet_list_del(&m->node);
-		l->outbox_bytes -= cost(m);
+		l->outbox_bytes -= snet_ffi_cost(m);
 		if (m->op) {
 			m->op->msg = NULL;
 			snet_ffi_op_end(m->op, STOFFELNET_OK, NULL);
 			m->op = NULL;
 		}
 		snet_list_add(&l->inbox, &m->node);
-		l->inbox_bytes += cost(m);
+		l->inbox_bytes += snet_ffi_cost(m);
+		snet_ffi_count_sent(l, m->n);
+		snet_ffi_count_received(l, m->n);
 	}
 }
 
@@ -131,28 +143,38 @@ static void fail_receivers(struct snet_ffi_link *l)
 	snet_ffi_op_end_all(&l->receivers, STOFFELNET_ERR_RECEIVE, why);
 }
 
+/* Who waits for a message: of this link, or of any. NULL: nobody. */
+static struct snet_ffi_op *receiver(struct snet_ffi_link *l)
+{
+	struct snet_list *from = &l->receivers;
+
+	if (snet_list_is_empty(from) && l->m)
+		from = &l->m->any[l->client];
+	return snet_list_is_empty(from) ? NULL : SNET_OF(from->next, struct snet_ffi_op, node);
+}
+
 void snet_ffi_link_feed(struct snet_ffi_link *l)
 {
-	for (;;) {
-		struct snet_ffi_op *op;
+	struct snet_ffi_op *op;
 
+	for (;;) {
 		if (l->loopback)
 			loop_back(l);
-		if (snet_list_is_empty(&l->inbox) || snet_list_is_empty(&l->receivers))
+		op = receiver(l);
+		if (snet_list_is_empty(&l->inbox) || !op)
 			break;
-		op = SNET_OF(l->receivers.next, struct snet_ffi_op, node);
-		op->msg = SNET_OF(l->inbox.next, struct snet_ffi_message, node);
-		snet_list_del(&op->msg->node);
-		l->inbox_bytes -= cost(op->msg);
-		snet_ffi_op_end(op, STOFFELNET_OK, NULL);
+		if (l->m)
+			op->id = snet_ffi_manager_name(l->m, l);
+		snet_ffi_take(l, op);
 	}
 	if (l->paused && l->inbox_bytes <= SNET_FFI_INBOX / 2)
 		snet_ffi_mark(l);
+	count_readable(l);
 	if (!snet_list_is_empty(&l->inbox))
 		return;
 	fail_receivers(l);
 	if (l->state == STOFFELNET_STATE_CLOSED || l->state == STOFFELNET_STATE_DISCONNECTED)
-		leave(l);
+		snet_ffi_link_leave(l);
 }
 
 /* ---- sending */
@@ -161,7 +183,7 @@ static void gone_out(struct snet_ffi_link *l, struct snet_ffi_message *m, int32_
 		     const char *why)
 {
 	snet_list_del(&m->node);
-	l->outbox_bytes -= cost(m);
+	l->outbox_bytes -= snet_ffi_cost(m);
 	if (m->op) {
 		m->op->msg = NULL;
 		snet_ffi_op_end(m->op, result, why);
@@ -185,6 +207,8 @@ static void flush(struct snet_ffi_link *l)
 		rc = snet_peer_send(w->peer, 0, SNET_KIND_DATA, &s, m->n ? 1 : 0);
 		if (rc == SNET_EAGAIN || rc == SNET_ECLOSED)
 			return; /* on_drain, on_down */
+		if (!rc)
+			snet_ffi_count_sent(l, m->n);
 		gone_out(l, m, rc ? STOFFELNET_ERR_SEND : STOFFELNET_OK, snet_err_text(rc));
 	}
 }
@@ -197,6 +221,7 @@ void snet_ffi_link_end(struct snet_ffi_link *l, int state, const char *why)
 
 	snprintf(l->why, sizeof(l->why), "%s", why);
 	l->state = state;
+	snet_ffi_agree_down(l);
 	if (!l->loopback)
 		snet_timer_stop(l->rt->loop, &l->linger);
 	snprintf(text, sizeof(text), "Send failed: %s", why);
@@ -207,7 +232,7 @@ void snet_ffi_link_end(struct snet_ffi_link *l, int state, const char *why)
 	pthread_cond_broadcast(&l->rt->changed);
 	/* With something to read it can still be found. */
 	if (snet_list_is_empty(&l->inbox))
-		leave(l);
+		snet_ffi_link_leave(l);
 }
 
 static void hang_up(struct snet_ffi_link *l)
@@ -235,6 +260,7 @@ void snet_ffi_link_close(struct snet_ffi_link *l)
 	l->state = STOFFELNET_STATE_CLOSING;
 	empty(&l->inbox);
 	l->inbox_bytes = 0;
+	count_readable(l);
 	fail_receivers(l);
 	if (l->loopback)
 		snet_ffi_link_end(l, STOFFELNET_STATE_CLOSED, "loopback connection is Closed");

@@ -1,9 +1,12 @@
 #include <stdlib.h>
 #include <string.h>
+#include <sys/eventfd.h>
+#include <unistd.h>
 
 #include "base/log.h"
 #include "crypto/allow.h"
 #include "crypto/identity.h"
+#include "ffi/agree.h"
 #include "ffi/manager.h"
 
 /* A connection nobody has accepted yet. */
@@ -17,9 +20,38 @@ struct snet_peer_opts snet_ffi_manager_opts(const struct snet_ffi_manager *m)
 	/* A program may compute for as long as it likes before it reads on: no stall timeout.
 	 * That the peer lives is known by keep-alives. */
 	return (struct snet_peer_opts){ .id = m->id,
-					.role = SNET_ROLE_SERVER,
+					.role = m->role,
 					.max_message = SNET_MESSAGE_MAX,
 					.stall_timeout = SNET_NEVER };
+}
+
+struct snet_ffi_manager *snet_ffi_manager_hold(struct snet_ffi_manager *m)
+{
+	atomic_fetch_add(&m->refs, 1);
+	return m;
+}
+
+void snet_ffi_manager_signal(struct snet_ffi_manager *m)
+{
+	bool yes = m->n_readable || m->n_ended;
+	eventfd_t value = 1;
+
+	if (m->event < 0 || yes == m->signalled)
+		return;
+	m->signalled = yes;
+	if (yes)
+		eventfd_write(m->event, value);
+	else
+		eventfd_read(m->event, &value);
+}
+
+void snet_ffi_counts_add(struct snet_ffi_counts *to, const struct snet_ffi_counts *c)
+{
+	to->sent += c->sent;
+	to->received += c->received;
+	to->sent_bytes += c->sent_bytes;
+	to->received_bytes += c->received_bytes;
+	to->rounds += c->rounds;
 }
 
 /* ---- who is who */
@@ -80,6 +112,8 @@ uint64_t snet_ffi_manager_name(const struct snet_ffi_manager *m, const struct sn
 {
 	uint64_t id = l->derived;
 
+	if (l->loopback)
+		return m->id;
 	for (size_t i = 0; i < m->n_nodes; i++) {
 		if (m->nodes[i].id == l->derived)
 			return l->derived;
@@ -90,6 +124,30 @@ uint64_t snet_ffi_manager_name(const struct snet_ffi_manager *m, const struct sn
 }
 
 /* ---- who comes */
+
+static void drop(struct snet_ffi_manager *m, struct incoming *in)
+{
+	snet_list_del(&in->node);
+	m->n_incoming--;
+	free(in);
+}
+
+/* A program that never accepts may be joined and left as often as one likes. */
+static void forget_dead(struct snet_ffi_manager *m)
+{
+	struct snet_list *n = m->incoming.next, *next;
+
+	for (; n != &m->incoming; n = next) {
+		struct incoming *in = SNET_OF(n, struct incoming, node);
+		struct snet_ffi_link *l = in->link;
+
+		next = n->next;
+		if (snet_ffi_link_is_useful(l))
+			continue;
+		drop(m, in);
+		snet_ffi_link_free(l);
+	}
+}
 
 int snet_ffi_manager_incoming(struct snet_ffi_manager *m, struct snet_ffi_link *l)
 {
@@ -102,6 +160,8 @@ int snet_ffi_manager_incoming(struct snet_ffi_manager *m, struct snet_ffi_link *
 		snet_ffi_op_end(op, STOFFELNET_OK, NULL);
 		return SNET_OK;
 	}
+	if (m->n_incoming >= SNET_FFI_BACKLOG)
+		forget_dead(m);
 	if (m->n_incoming >= SNET_FFI_BACKLOG)
 		return SNET_EPOLICY;
 	in = calloc(1, sizeof(*in));
@@ -116,21 +176,16 @@ int snet_ffi_manager_incoming(struct snet_ffi_manager *m, struct snet_ffi_link *
 
 struct snet_ffi_link *snet_ffi_manager_accept(struct snet_ffi_manager *m)
 {
-	struct snet_ffi_link *l = NULL;
-
-	while (!l && !snet_list_is_empty(&m->incoming)) {
+	while (!snet_list_is_empty(&m->incoming)) {
 		struct incoming *in = SNET_OF(m->incoming.next, struct incoming, node);
+		struct snet_ffi_link *l = in->link;
 
-		snet_list_del(&in->node);
-		m->n_incoming--;
-		l = in->link;
-		free(in);
+		drop(m, in);
 		if (snet_ffi_link_is_useful(l))
-			break;
+			return l;
 		snet_ffi_link_free(l);
-		l = NULL;
 	}
-	return l;
+	return NULL;
 }
 
 static void on_accept(struct snet_endpoint *e, struct snet_conn *c, void *user)
@@ -204,6 +259,11 @@ static void begin_end(struct snet_ffi_manager *m)
 	snet_ffi_op_end_all(&m->accepts, STOFFELNET_ERR_CONNECTION,
 			    "the manager has been destroyed");
 	snet_ffi_dial_stop_all(m);
+	snet_ffi_agree_stop(m);
+	for (int i = 0; i < 2; i++)
+		snet_ffi_op_end_all(&m->any[i], STOFFELNET_ERR_RECEIVE,
+				    "the manager has been destroyed");
+	pthread_cond_broadcast(&m->rt->changed);
 	while ((l = snet_ffi_manager_accept(m)))
 		snet_ffi_link_free(l);
 	close_links(m);
@@ -219,13 +279,8 @@ static void finish_end(struct snet_ffi_manager *m)
 	m->endpoint = NULL;
 	snet_timer_stop(m->rt->loop, &m->linger);
 	snet_list_del(&m->node);
-	while (!snet_list_is_empty(&m->links)) { /* to be read still; not to be found */
-		struct snet_ffi_link *l = SNET_OF(m->links.next, struct snet_ffi_link, node);
-
-		l->m = NULL;
-		snet_list_del(&l->node);
-		snet_ffi_link_free(l);
-	}
+	while (!snet_list_is_empty(&m->links)) /* to be read still; not to be found */
+		snet_ffi_link_leave(SNET_OF(m->links.next, struct snet_ffi_link, node));
 	pthread_mutex_unlock(&m->rt->lock);
 	snet_transport_quic.unbind(e);
 	pthread_mutex_lock(&m->rt->lock);
@@ -249,6 +304,9 @@ void snet_ffi_manager_free(struct snet_ffi_manager *m)
 {
 	if (!m || atomic_fetch_sub(&m->refs, 1) != 1)
 		return;
+	if (m->event >= 0)
+		close(m->event);
+	snet_ffi_ordering_free(m->ordering);
 	snet_ffi_link_free(m->self);
 	snet_identity_free(m->identity);
 	snet_trust_free(m->trust);

@@ -1,13 +1,21 @@
+#include <errno.h>
 #include <stdio.h>
 #include <stdlib.h>
+#include <time.h>
 
-#include "ffi/handle.h"
+#include "ffi/link.h"
+#include "ffi/manager.h"
 
 void snet_ffi_op_init(struct snet_ffi_op *op, struct snet_ffi_runtime *rt)
 {
+	pthread_condattr_t attr;
+
 	*op = (struct snet_ffi_op){ .rt = rt };
 	snet_list_init(&op->node);
-	pthread_cond_init(&op->cond, NULL);
+	pthread_condattr_init(&attr);
+	pthread_condattr_setclock(&attr, CLOCK_MONOTONIC);
+	pthread_cond_init(&op->cond, &attr);
+	pthread_condattr_destroy(&attr);
 }
 
 struct snet_ffi_op *snet_ffi_op_new(struct snet_ffi_runtime *rt, void *user)
@@ -32,6 +40,7 @@ void snet_ffi_op_free(struct snet_ffi_op *op)
 	if (op->on_data)
 		snet_ffi_message_free(op->msg);
 	snet_ffi_link_free(op->link);
+	snet_ffi_manager_free(op->m);
 	pthread_cond_destroy(&op->cond);
 	snet_ffi_runtime_free(op->rt);
 	free(op);
@@ -47,6 +56,11 @@ void snet_ffi_op_end(struct snet_ffi_op *op, int32_t result, const char *why)
 		pthread_cond_signal(&op->cond);
 		return;
 	}
+	if (op->m && !op->on_result && !op->on_data) {
+		op->unclaimed = true;
+		op->m->n_ended++;
+		snet_ffi_manager_signal(op->m);
+	}
 	snet_list_add(&op->rt->done, &op->node);
 	if (snet_ffi_here == op->rt)
 		snet_ffi_wake(op->rt);
@@ -58,10 +72,31 @@ void snet_ffi_op_end_all(struct snet_list *ops, int32_t result, const char *why)
 		snet_ffi_op_end(SNET_OF(ops->next, struct snet_ffi_op, node), result, why);
 }
 
-int32_t snet_ffi_op_wait(struct snet_ffi_op *op)
+/* False: it has not ended by then. */
+static bool wait_until(struct snet_ffi_op *op, snet_time when)
 {
-	while (op->state == SNET_FFI_PENDING)
-		pthread_cond_wait(&op->cond, &op->rt->lock);
+	struct timespec ts = { (time_t)(when / SNET_SEC), (long)(when % SNET_SEC) };
+
+	while (op->state == SNET_FFI_PENDING) {
+		if (when == SNET_NEVER)
+			pthread_cond_wait(&op->cond, &op->rt->lock);
+		else if (pthread_cond_timedwait(&op->cond, &op->rt->lock, &ts) == ETIMEDOUT)
+			break;
+	}
+	return op->state != SNET_FFI_PENDING;
+}
+
+int32_t snet_ffi_op_wait(struct snet_ffi_op *op, int32_t timeout_ms)
+{
+	snet_time when = SNET_NEVER;
+
+	if (timeout_ms >= 0 && op->state == SNET_FFI_PENDING)
+		when = snet_now() + (snet_time)timeout_ms * SNET_MS;
+	if (!wait_until(op, when)) {
+		snet_list_del(&op->node);
+		op->result = STOFFELNET_ERR_TIMEOUT;
+		snprintf(op->why, sizeof(op->why), "timed out after %d ms", timeout_ms);
+	}
 	pthread_cond_destroy(&op->cond);
 	return op->result ? snet_ffi_fail(op->result, "%s", op->why) : STOFFELNET_OK;
 }
@@ -93,13 +128,37 @@ static void take_back(struct snet_ffi_op *op)
 		return;
 	if (op->state == SNET_FFI_PENDING) {
 		snet_list_del(&msg->node);
-		l->outbox_bytes -= msg->n + SNET_FFI_MESSAGE_COST;
+		l->outbox_bytes -= snet_ffi_cost(msg);
 		snet_ffi_message_free(msg);
 	} else {
-		snet_list_add(l->inbox.next, &msg->node); /* before the first */
-		l->inbox_bytes += msg->n + SNET_FFI_MESSAGE_COST;
-		snet_ffi_link_feed(l);
+		snet_ffi_unread(l, msg);
 	}
+}
+
+/* Its end is known, or does not matter any more. */
+static void claim(struct snet_ffi_op *op)
+{
+	if (!op->unclaimed)
+		return;
+	op->unclaimed = false;
+	op->m->n_ended--;
+	snet_ffi_manager_signal(op->m);
+}
+
+int32_t stoffelnet_async_result(void *handle, int32_t *out_result)
+{
+	struct snet_ffi_op *op = handle;
+	int32_t has_ended;
+
+	if (!op || !out_result)
+		return snet_ffi_fail(STOFFELNET_ERR_NULL_POINTER, "Null pointer argument");
+	pthread_mutex_lock(&op->rt->lock);
+	has_ended = op->state != SNET_FFI_PENDING;
+	if (has_ended)
+		*out_result = op->result;
+	claim(op);
+	pthread_mutex_unlock(&op->rt->lock);
+	return has_ended;
 }
 
 int32_t stoffelnet_async_cancel(void *handle)
@@ -112,6 +171,7 @@ int32_t stoffelnet_async_cancel(void *handle)
 		return STOFFELNET_OK;
 	rt = snet_ffi_runtime_hold(op->rt);
 	pthread_mutex_lock(&rt->lock);
+	claim(op);
 	in_flight = op->state != SNET_FFI_OVER;
 	if (in_flight) {
 		snet_ffi_wake(rt); /* a message that goes back may be another's */

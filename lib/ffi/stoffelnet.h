@@ -65,9 +65,6 @@ uint64_t stoffelnet_node_party_id(void *node);
 
 /* A manager listens at once, with a key of its own. NULL: an error. */
 void *stoffelnet_manager_new(void *runtime, const char *bind_address, uint64_t party_id);
-/* As manager_new, with the key and certificate of a PEM file (snet-keygen(1)). */
-void *stoffelnet_manager_new_with_identity(void *runtime, const char *bind_address,
-					   uint64_t party_id, const char *pem_path);
 void stoffelnet_manager_destroy(void *manager); /* sends what is queued, 3 s at most */
 int32_t stoffelnet_manager_add_node(void *manager, const char *address, uint64_t party_id);
 /* Keys are SubjectPublicKeyInfo, DER. Without any, every key is accepted. */
@@ -85,15 +82,11 @@ int32_t stoffelnet_manager_accept_connection(void *manager, uint64_t *out_party_
  * connection_destroy. */
 void *stoffelnet_manager_get_connection(void *manager, uint64_t party_id);
 int32_t stoffelnet_manager_is_party_connected(void *manager, uint64_t party_id); /* 1, 0 */
+/* How many there must be, this one included; one of the two is enough. Call it before anyone
+ * connects. The parties then agree on who they are; after a failure it begins again. */
 int32_t stoffelnet_manager_set_expected_parties(void *manager, size_t count);
 int32_t stoffelnet_manager_set_expected_clients(void *manager, size_t count);
 void *stoffelnet_manager_get_verified_ordering(void *manager); /* NULL: not yet, or failed */
-
-uint16_t stoffelnet_manager_port(void *manager); /* the one bound; 0: an error */
-uint64_t stoffelnet_manager_derived_id(void *manager);
-/* Its SubjectPublicKeyInfo; free with stoffelnet_free_bytes. */
-int32_t stoffelnet_manager_public_key(void *manager, uint8_t **out_key, size_t *out_len);
-
 /* One message each. Sending waits while the peer does not read; receiving waits for ever. The
  * runtime: any live one. */
 int32_t stoffelnet_connection_send(void *conn, void *runtime, const uint8_t *data,
@@ -132,5 +125,7 @@ void *stoffelnet_verify_node_ordering(void *const *conn_handles, size_t count, v
 #ifdef __cplusplus
 }
 #endif
+
+#include "stoffelnet_more.h"
 
 #endif

@@ -2,6 +2,7 @@
 #include <string.h>
 
 #include "crypto/identity.h"
+#include "ffi/agree.h"
 #include "ffi/manager.h"
 
 /* Two connections to one party: the one that the higher derived id dialled survives, as in the
@@ -124,6 +125,28 @@ static void bind_node(struct snet_ffi_wire *w, const struct snet_conn *c)
 	}
 }
 
+/* NULL: out of memory. */
+static struct snet_ffi_link *meet(struct snet_ffi_manager *m, const struct snet_conn *c,
+				  bool client)
+{
+	uint8_t *spki = malloc(c->peer_spki_len ? c->peer_spki_len : 1);
+	struct snet_ffi_link *l = spki ? snet_ffi_link_new(m) : NULL;
+
+	if (!l) {
+		free(spki);
+		return NULL;
+	}
+	if (c->peer_spki_len)
+		memcpy(spki, c->peer_spki, c->peer_spki_len);
+	l->spki = spki;
+	l->spki_len = c->peer_spki_len;
+	memcpy(l->key, c->peer_key, sizeof(l->key));
+	l->derived = c->peer_derived;
+	l->remote = c->remote;
+	l->client = client;
+	return l;
+}
+
 static int join(struct snet_ffi_wire *w)
 {
 	const struct snet_conn *c = snet_peer_conn(w->peer);
@@ -131,18 +154,15 @@ static int join(struct snet_ffi_wire *w)
 	struct snet_ffi_link *l = link_of(w->m, c, client);
 	int rc = SNET_OK;
 
-	if (!l) {
-		l = snet_ffi_link_new(w->m);
-		if (!l)
-			return SNET_ENOMEM;
-		memcpy(l->key, c->peer_key, sizeof(l->key));
-		l->derived = c->peer_derived;
-		l->remote = c->remote;
-		l->client = client;
-	}
+	if (!l)
+		l = meet(w->m, c, client);
+	if (!l)
+		return SNET_ENOMEM;
 	attach(w, l);
 	if (!client)
 		bind_node(w, c);
+	if (w == l->out)
+		snet_ffi_agree_up(l);
 	if (!w->dialled)
 		rc = snet_ffi_manager_incoming(w->m, l);
 	return rc;
@@ -191,53 +211,46 @@ static int store(struct snet_ffi_link *l, const struct snet_message *m)
 	if (m->n)
 		memcpy(copy->data, m->p, m->n);
 	snet_list_add(&l->inbox, &copy->node);
-	l->inbox_bytes += m->n + SNET_FFI_MESSAGE_COST;
+	l->inbox_bytes += snet_ffi_cost(copy);
+	snet_ffi_count_received(l, m->n);
 	return SNET_OK;
+}
+
+/* The wire's link, locked. NULL: it has none, it was refused when it came up. */
+static struct snet_ffi_link *lock_link(struct snet_ffi_wire *w)
+{
+	if (w->link)
+		pthread_mutex_lock(&w->m->rt->lock);
+	return w->link;
+}
+
+static void unlock_link(struct snet_ffi_wire *w)
+{
+	pthread_mutex_unlock(&w->m->rt->lock);
+}
+
+static void take_in(struct snet_ffi_link *l, struct snet_peer *p, const struct snet_message *m)
+{
+	if (store(l, m))
+		snet_peer_close(p, SNET_ENOMEM, "out of memory");
+	snet_ffi_link_feed(l);
+	if (l->paused || l->inbox_bytes < SNET_FFI_INBOX)
+		return;
+	l->paused = true;
+	for (struct snet_list *n = l->wires.next; n != &l->wires; n = n->next)
+		snet_peer_pause(SNET_OF(n, struct snet_ffi_wire, node)->peer);
 }
 
 static void on_message(struct snet_peer *p, const struct snet_message *m, void *user)
 {
 	struct snet_ffi_wire *w = user;
-	struct snet_ffi_link *l = w->link;
+	struct snet_ffi_link *l = lock_link(w);
 
-	if (!l) /* it was refused when it came up */
-		return;
-	pthread_mutex_lock(&l->rt->lock);
-	if (l->state == STOFFELNET_STATE_CONNECTED) {
-		if (store(l, m))
-			snet_peer_close(p, SNET_ENOMEM, "out of memory");
-		snet_ffi_link_feed(l);
-		if (!l->paused && l->inbox_bytes >= SNET_FFI_INBOX) {
-			l->paused = true;
-			for (struct snet_list *n = l->wires.next; n != &l->wires; n = n->next)
-				snet_peer_pause(SNET_OF(n, struct snet_ffi_wire, node)->peer);
-		}
-	}
-	pthread_mutex_unlock(&l->rt->lock);
-}
-
-/* ---- ends */
-
-/* Both halves are done: nothing of the loser is under way. */
-static void bury(struct snet_ffi_wire *w)
-{
-	if (w->loser && w->flushed && w->eof)
-		snet_peer_close(w->peer, SNET_EPOLICY, DUPLICATE);
-}
-
-static void on_eof(struct snet_peer *p, void *user)
-{
-	struct snet_ffi_wire *w = user;
-	struct snet_ffi_link *l = w->link;
-
-	(void)p;
 	if (!l)
 		return;
-	pthread_mutex_lock(&l->rt->lock);
-	w->eof = true;
-	look_for_ends(w->m);
-	bury(w);
-	pthread_mutex_unlock(&l->rt->lock);
+	if (l->state == STOFFELNET_STATE_CONNECTED && !snet_ffi_agree_hear(l, m->p, m->n))
+		take_in(l, p, m);
+	unlock_link(w);
 }
 
 static void on_drain(struct snet_peer *p, void *user)
@@ -245,39 +258,64 @@ static void on_drain(struct snet_peer *p, void *user)
 	struct snet_ffi_wire *w = user;
 
 	(void)p;
-	if (!w->link)
+	if (!lock_link(w))
 		return;
-	pthread_mutex_lock(&w->m->rt->lock);
+	snet_ffi_agree_drained(w);
 	snet_ffi_link_serve(w->link);
-	pthread_mutex_unlock(&w->m->rt->lock);
+	unlock_link(w);
+}
+
+/* ---- ends */
+
+/* One half is done. When both are, nothing of a loser is under way. */
+static void half_done(struct snet_ffi_wire *w, bool *half)
+{
+	*half = true;
+	look_for_ends(w->m);
+	if (w->loser && w->flushed && w->eof)
+		snet_peer_close(w->peer, SNET_EPOLICY, DUPLICATE);
+}
+
+static void on_eof(struct snet_peer *p, void *user)
+{
+	struct snet_ffi_wire *w = user;
+
+	(void)p;
+	if (!lock_link(w))
+		return;
+	half_done(w, &w->eof);
+	unlock_link(w);
+}
+
+static void go_on(struct snet_ffi_link *l)
+{
+	snet_ffi_agree_up(l);
+	snet_ffi_mark(l);
+	snet_ffi_wake(l->rt);
 }
 
 static void switch_over(struct snet_ffi_link *l)
 {
 	l->out = l->then;
 	l->then = NULL;
-	if (l->state == STOFFELNET_STATE_CONNECTED && !snet_list_is_empty(&l->outbox)) {
-		snet_ffi_mark(l);
-		snet_ffi_wake(l->rt);
-	}
+	if (l->out)
+		go_on(l);
 }
 
 static void on_flushed(struct snet_peer *p, void *user)
 {
 	struct snet_ffi_wire *w = user;
-	struct snet_ffi_link *l = w->link;
+	struct snet_ffi_link *l = lock_link(w);
 
 	(void)p;
 	if (!l)
 		return;
-	pthread_mutex_lock(&l->rt->lock);
-	w->flushed = true;
 	if (w == l->out && l->then)
 		switch_over(l);
-	bury(w);
+	half_done(w, &w->flushed);
 	if (l->state == STOFFELNET_STATE_CLOSING)
 		snet_ffi_link_serve(l);
-	pthread_mutex_unlock(&l->rt->lock);
+	unlock_link(w);
 }
 
 /* The connection is out of the link, which goes on with another or ends. */
@@ -298,8 +336,7 @@ static void detach(struct snet_ffi_wire *w, int code, const char *why, bool by_p
 	}
 	if (!l->out) /* the loser was not: the peer thought otherwise, and it is what is left */
 		l->out = SNET_OF(l->wires.next, struct snet_ffi_wire, node);
-	snet_ffi_mark(l);
-	snet_ffi_wake(l->rt);
+	go_on(l);
 }
 
 static void on_down(struct snet_peer *p, int code, const char *why, bool by_peer, void *user)

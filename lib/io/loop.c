@@ -10,6 +10,8 @@
 #include "base/err.h"
 #include "io/heap.h"
 
+#define VIRTUAL_START (1000 * SNET_SEC) /* not 0: what is subtracted from now is no wrap */
+
 struct post {
 	struct post *next;
 	void (*fn)(void *arg);
@@ -17,7 +19,7 @@ struct post {
 };
 
 struct snet_loop {
-	struct ev_loop *ev;
+	struct ev_loop *ev; /* NULL: the time is virtual */
 	struct ev_timer timer;
 	struct ev_prepare prepare;
 	struct ev_check check;
@@ -143,21 +145,30 @@ static void on_async(struct ev_loop *ev, struct ev_async *w, int revents)
 	}
 }
 
-int snet_loop_new(struct snet_loop **out)
+static struct snet_loop *born(snet_time now)
 {
 	struct snet_loop *l = calloc(1, sizeof(*l));
+
+	if (!l)
+		return NULL;
+	snet_list_init(&l->tasks);
+	l->posts_end = &l->posts;
+	pthread_mutex_init(&l->lock, NULL);
+	l->now = now;
+	return l;
+}
+
+int snet_loop_new(struct snet_loop **out)
+{
+	struct snet_loop *l = born(snet_now());
 
 	if (!l)
 		return SNET_ENOMEM;
 	l->ev = ev_loop_new(EVFLAG_AUTO);
 	if (!l->ev) {
-		free(l);
+		snet_loop_free(l);
 		return SNET_EIO;
 	}
-	snet_list_init(&l->tasks);
-	l->posts_end = &l->posts;
-	pthread_mutex_init(&l->lock, NULL);
-	l->now = snet_now();
 	ev_init(&l->timer, on_nothing_timer);
 	ev_prepare_init(&l->prepare, on_prepare);
 	ev_check_init(&l->check, on_check);
@@ -176,7 +187,8 @@ void snet_loop_free(struct snet_loop *l)
 {
 	if (!l)
 		return;
-	ev_loop_destroy(l->ev);
+	if (l->ev)
+		ev_loop_destroy(l->ev);
 	snet_heap_fini(&l->heap);
 	for (struct post *p = l->posts, *next; p; p = next) {
 		next = p->next;
@@ -195,6 +207,30 @@ void snet_loop_run(struct snet_loop *l)
 void snet_loop_stop(struct snet_loop *l)
 {
 	ev_break(l->ev, EVBREAK_ALL);
+}
+
+/* ---- virtual time */
+
+int snet_loop_new_virtual(struct snet_loop **out)
+{
+	*out = born(VIRTUAL_START);
+	return *out ? SNET_OK : SNET_ENOMEM;
+}
+
+bool snet_loop_turn(struct snet_loop *l)
+{
+	struct snet_timer *first;
+	bool is_busy;
+
+	run_tasks(l);
+	is_busy = !snet_list_is_empty(&l->tasks);
+	first = snet_heap_first(&l->heap);
+	if (!is_busy && !first)
+		return false;
+	if (!is_busy && first->deadline > l->now)
+		l->now = first->deadline;
+	run_timers(l);
+	return true;
 }
 
 snet_time snet_loop_now(const struct snet_loop *l)

@@ -20,6 +20,14 @@ void snet_loop_stop(struct snet_loop *l);
 /* Read once per turn: use this, not the clock. */
 snet_time snet_loop_now(const struct snet_loop *l);
 
+/* ---- virtual time, for tests: timers and tasks only, never run but turned. The clock begins
+ * at the same instant in every run, stands still while anything is due, and then jumps to the
+ * next deadline. SNET_ENOMEM. */
+int snet_loop_new_virtual(struct snet_loop **out);
+/* One turn: the pending tasks, then the timers that are due. false: nothing is left that could
+ * ever happen. */
+bool snet_loop_turn(struct snet_loop *l);
+
 /* ---- timers. Caller's storage, zeroed; fn is called once, at or after the
  * deadline, and may set it again. */
 struct snet_timer {

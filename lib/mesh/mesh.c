@@ -91,6 +91,7 @@ void snet_mesh_free(struct snet_mesh *m)
 		return;
 	for (uint32_t i = 0; i < m->cfg.n; i++) {
 		mesh_stop(&m->members[i]);
+		mesh_forget(&m->members[i]);
 		snet_outbox_fini(&m->members[i].outbox);
 	}
 	free((void *)m->cfg.parties);
@@ -116,6 +117,8 @@ int snet_mesh_send(struct snet_mesh *m, uint32_t party, unsigned stream, uint8_t
 		return SNET_EINVAL;
 	if (to->over || m->finished)
 		return SNET_ECLOSED;
+	if (mesh_is_plain(to) && (stream || kind != SNET_KIND_DATA))
+		return SNET_EINVAL;
 	for (size_t i = 0; i < n; i++)
 		total += v[i].n;
 	if (total > SNET_MESSAGE_MAX)
@@ -127,6 +130,7 @@ int snet_mesh_send(struct snet_mesh *m, uint32_t party, unsigned stream, uint8_t
 		return rc;
 	to->stats.sent++;
 	to->stats.sent_bytes += total;
+	mesh_turn(to, MESH_SENT);
 	mesh_pump(to);
 	return SNET_OK;
 }
@@ -156,14 +160,9 @@ void snet_mesh_pause(struct snet_mesh *m, bool pause)
 	if (m->paused == pause)
 		return;
 	m->paused = pause;
-	for (uint32_t i = 0; i < m->cfg.n; i++) {
-		struct channel *ch = m->members[i].current;
-
-		if (ch && pause)
-			snet_peer_pause(ch->peer);
-		else if (ch)
-			snet_peer_resume(ch->peer);
-	}
+	for (uint32_t i = 0; i < m->cfg.n; i++)
+		if (m->members[i].current && m->members[i].current->ready)
+			mesh_pause(m->members[i].current);
 }
 
 /* ---- what the owner may know */
@@ -173,11 +172,27 @@ bool snet_mesh_is_up(const struct snet_mesh *m, uint32_t party)
 	return party < m->cfg.n && (party == m->cfg.self || m->members[party].up);
 }
 
+static enum snet_mesh_state state_of(const struct member *m)
+{
+	if (m->over)
+		return m->failed ? SNET_MESH_DISCONNECTED : SNET_MESH_CLOSED;
+	if (m->up)
+		return m->ended || m->mesh->finished ? SNET_MESH_CLOSING : SNET_MESH_CONNECTED;
+	return m->was_up ? SNET_MESH_DISCONNECTED : SNET_MESH_CONNECTING;
+}
+
+uint64_t snet_mesh_rounds(const struct snet_mesh *m)
+{
+	return m->turns.n;
+}
+
 void snet_mesh_stats(const struct snet_mesh *m, uint32_t party, struct snet_mesh_stats *out)
 {
 	const struct member *p = &m->members[party];
 
 	*out = p->stats;
+	out->state = state_of(p);
+	out->rounds = p->turns.n;
 	out->resent = p->outbox.resent;
 	out->queued = p->outbox.bytes;
 }

@@ -7,6 +7,7 @@
 #define SNET_MESH_MESH_H
 
 #include "mesh/peer.h"
+#include "wire/record.h"
 
 struct snet_mesh;
 
@@ -15,6 +16,19 @@ struct snet_mesh;
 struct snet_mesh_party {
 	uint32_t id; /* said in the hello; as everybody's roster has it */
 	uint8_t key[SNET_KEYID_BYTES];
+	/* It speaks the crate's profile: one stream, no kinds, and nothing is sent again; its
+	 * end is the end of its connection. */
+	bool plain;
+};
+
+/* As the crate names them. CONNECTING: it never was there; CLOSING: it is connected, and one of
+ * the two sends no more. */
+enum snet_mesh_state {
+	SNET_MESH_CONNECTING,
+	SNET_MESH_CONNECTED,
+	SNET_MESH_CLOSING,
+	SNET_MESH_CLOSED,
+	SNET_MESH_DISCONNECTED,
 };
 
 struct snet_mesh_config {
@@ -30,6 +44,7 @@ struct snet_mesh_config {
 	size_t queue;               /* ceiling per party of what it has not taken [16 MiB] */
 	snet_time wait;             /* so long may a party be away, at first and later */
 	snet_time dial_timeout;     /* of one attempt [10 s] */
+	bool confirms;              /* acknowledge nothing before snet_mesh_confirm says so */
 };
 
 /* Callbacks may send, pause and finish; none may free. */
@@ -51,6 +66,10 @@ struct snet_mesh_events {
 	void (*on_over)(uint32_t party, const struct snet_error *err, void *user);
 	/* An attempt came to nothing, or it disagrees about the session. */
 	void (*on_trouble)(uint32_t party, const struct snet_error *err, void *user);
+	/* So many it has taken for good, per stream, ever. anew: what is left is numbered from
+	 * 1 again, for another process; marks is NULL then. NULL allowed. */
+	void (*on_taken)(uint32_t party, const struct snet_record_marks *marks, bool anew,
+			 void *user);
 };
 
 /* SNET_EINVAL: n or self, or two parties with one key; SNET_ENOMEM. Dials with the loop's next
@@ -64,7 +83,7 @@ void snet_mesh_accept(struct snet_mesh *m, struct snet_conn *c);
 
 /* Accepts for delivery; whether the party is there does not matter. SNET_EAGAIN: its queue is
  * full, on_room follows; SNET_ECLOSED: it is over, or we have finished; SNET_EINVAL: no such
- * party or stream, or self; SNET_ETOOBIG; SNET_ENOMEM. */
+ * party, stream or kind, or self; SNET_ETOOBIG; SNET_ENOMEM. */
 int snet_mesh_send(struct snet_mesh *m, uint32_t party, unsigned stream, uint8_t kind,
 		   const struct snet_slice *v, size_t n);
 bool snet_mesh_is_full(struct snet_mesh *m, uint32_t party); /* true: on_room follows */
@@ -72,14 +91,22 @@ bool snet_mesh_is_full(struct snet_mesh *m, uint32_t party); /* true: on_room fo
 void snet_mesh_finish(struct snet_mesh *m);
 /* No on_message and no on_end until resumed; windows fill. */
 void snet_mesh_pause(struct snet_mesh *m, bool pause);
+/* So many messages of a party's stream are where they should be, and may be acknowledged; all:
+ * everything that came. */
+void snet_mesh_confirm(struct snet_mesh *m, uint32_t party, unsigned stream, uint64_t upto);
+void snet_mesh_confirm_all(struct snet_mesh *m);
 
 bool snet_mesh_is_up(const struct snet_mesh *m, uint32_t party);
 struct snet_mesh_stats {
+	enum snet_mesh_state state;
 	uint64_t sent, received, resent, reconnects; /* messages, messages, messages, times */
 	uint64_t sent_bytes, received_bytes;         /* payload */
+	uint64_t rounds;                             /* times that the direction changed */
 	size_t queued;                               /* bytes it has not taken */
 };
 void snet_mesh_stats(const struct snet_mesh *m, uint32_t party, struct snet_mesh_stats *out);
+/* Times that this party went over from hearing to sending or back, whomever. */
+uint64_t snet_mesh_rounds(const struct snet_mesh *m);
 /* The connection that counts; NULL: there is none. */
 struct snet_peer *snet_mesh_peer(const struct snet_mesh *m, uint32_t party);
 

@@ -31,15 +31,15 @@ void mesh_say_heartbeat(struct channel *ch, bool reply)
 }
 
 /* plus: 0 for how many were taken, 1 for the number expected next. */
-static struct snet_record_marks marks_of(const struct member *m, unsigned plus)
+static struct snet_record_marks marks_of(const uint64_t *upto, unsigned plus)
 {
 	struct snet_record_marks marks = { 0 };
 
 	for (unsigned i = 0; i < SNET_RECORD_STREAMS; i++) {
-		if (!m->taken[i])
+		if (!upto[i])
 			continue;
 		marks.mark[marks.count].stream = (uint8_t)i;
-		marks.mark[marks.count++].at = m->taken[i] + plus;
+		marks.mark[marks.count++].at = upto[i] + plus;
 	}
 	return marks;
 }
@@ -47,7 +47,8 @@ static struct snet_record_marks marks_of(const struct member *m, unsigned plus)
 void mesh_say_resume(struct channel *ch)
 {
 	struct member *m = ch->member;
-	struct snet_record_marks next = marks_of(m, 1);
+	bool confirms = m->mesh->cfg.confirms;
+	struct snet_record_marks next = marks_of(confirms ? m->confirmed : m->taken, 1);
 	struct snet_buf b = SNET_BUF(CONTROL_MAX);
 
 	if (snet_session_encode(&m->mesh->session, m->incarnation, &next, &b))
@@ -55,18 +56,30 @@ void mesh_say_resume(struct channel *ch)
 	else
 		say(ch, SNET_RECORD_RESUME, b.p, b.n);
 	snet_buf_free(&b);
+	/* What was taken and not confirmed comes again, or nobody would have it after us. */
+	for (unsigned i = 0; confirms && i < SNET_RECORD_STREAMS; i++)
+		m->again[i] = m->taken[i] - m->confirmed[i];
 	m->unacked = m->unacked_bytes = 0; /* said with it */
 }
 
 static void say_ack(struct member *m)
 {
-	struct snet_record_marks marks = marks_of(m, 0);
+	bool confirms = m->mesh->cfg.confirms;
+	struct snet_record_marks marks;
+	uint64_t upto[SNET_RECORD_STREAMS];
 	struct snet_buf b = SNET_BUF(CONTROL_MAX);
 
 	snet_timer_stop(m->mesh->cfg.loop, &m->ack);
 	if (!m->current || !m->current->ready || !m->unacked || m->over)
 		return;
 	m->unacked = m->unacked_bytes = 0;
+	/* Not what is yet to come again: a goodbye would overtake it. */
+	for (unsigned i = 0; i < SNET_RECORD_STREAMS; i++) {
+		upto[i] = m->taken[i] - m->again[i];
+		if (confirms && upto[i] > m->confirmed[i])
+			upto[i] = m->confirmed[i];
+	}
+	marks = marks_of(upto, 0);
 	if (snet_record_encode_ack(&marks, &b))
 		mesh_drop(m->current, SNET_ENOMEM, "out of memory");
 	else
@@ -76,8 +89,13 @@ static void say_ack(struct member *m)
 
 static void on_ack_time(struct snet_timer *t, snet_time now)
 {
+	struct member *m = t->user;
+
 	(void)now;
-	say_ack(t->user);
+	if (mesh_is_plain(m))
+		mesh_plain_due(m);
+	else
+		say_ack(m);
 }
 
 static void on_urgent(struct snet_task *t)
@@ -129,6 +147,10 @@ void mesh_pump(struct member *m)
 
 	if (!ch || !ch->ready || m->over)
 		return;
+	if (mesh_is_plain(m)) {
+		mesh_plain_pump(m);
+		return;
+	}
 	while (snet_peer_can_send(ch->peer) && (item = snet_outbox_next(&m->outbox))) {
 		if (snet_peer_send(ch->peer, item->stream, item->kind, &item->v, 1))
 			return; /* on_drain or on_down follows */
@@ -148,6 +170,16 @@ static void freed(struct member *m)
 
 /* ---- hearing */
 
+static void ack_soon(struct member *m)
+{
+	struct snet_loop *l = m->mesh->cfg.loop;
+
+	if (m->unacked >= ACK_MESSAGES || m->unacked_bytes >= ACK_BYTES)
+		snet_task_defer(l, &m->urgent);
+	else if (!m->ack.slot)
+		snet_timer_set(l, &m->ack, snet_loop_now(l) + ACK_TIME);
+}
+
 void mesh_message(struct channel *ch, const struct snet_message *msg)
 {
 	struct member *m = ch->member;
@@ -159,17 +191,89 @@ void mesh_message(struct channel *ch, const struct snet_message *msg)
 			  m->ended ? "a message after its goodbye" : "no resume before");
 		return;
 	}
+	if (m->again[msg->stream]) {
+		m->again[msg->stream]--;
+		m->unacked++;
+		ack_soon(m);
+		return;
+	}
 	mine.seq = ++m->taken[msg->stream];
 	m->stats.received++;
 	m->stats.received_bytes += msg->n;
-	m->unacked++;
-	m->unacked_bytes += msg->n;
-	if (m->unacked >= ACK_MESSAGES || m->unacked_bytes >= ACK_BYTES)
-		snet_task_defer(mesh->cfg.loop, &m->urgent);
-	else if (!m->ack.slot)
-		snet_timer_set(mesh->cfg.loop, &m->ack,
-			       snet_loop_now(mesh->cfg.loop) + ACK_TIME);
+	mesh_turn(m, MESH_HEARD);
+	if (!mesh->cfg.confirms) {
+		m->unacked++;
+		m->unacked_bytes += msg->n;
+		ack_soon(m);
+	}
 	mesh->ev->on_message(m->index, &mine, mesh->user);
+}
+
+static void confirm(struct member *m, unsigned stream, uint64_t upto)
+{
+	if (upto > m->taken[stream])
+		upto = m->taken[stream];
+	if (upto <= m->confirmed[stream])
+		return;
+	m->unacked += upto - m->confirmed[stream];
+	m->confirmed[stream] = upto;
+	ack_soon(m);
+}
+
+void snet_mesh_confirm(struct snet_mesh *mesh, uint32_t party, unsigned stream, uint64_t upto)
+{
+	if (party < mesh->cfg.n && party != mesh->cfg.self && stream < SNET_RECORD_STREAMS &&
+	    !mesh_is_plain(&mesh->members[party]))
+		confirm(&mesh->members[party], stream, upto);
+}
+
+void snet_mesh_confirm_all(struct snet_mesh *mesh)
+{
+	for (uint32_t i = 0; i < mesh->cfg.n; i++)
+		for (unsigned k = 0; k < SNET_RECORD_STREAMS; k++)
+			snet_mesh_confirm(mesh, i, k, UINT64_MAX);
+}
+
+/* Pauses are counted. */
+void mesh_pause(struct channel *ch)
+{
+	bool pause = ch->member->mesh->paused;
+
+	if (ch->paused == pause)
+		return;
+	ch->paused = pause;
+	if (pause)
+		snet_peer_pause(ch->peer);
+	else
+		snet_peer_resume(ch->peer);
+}
+
+void mesh_came_up(struct channel *ch, bool anew, uint64_t lost)
+{
+	struct member *m = ch->member;
+
+	snet_peer_ungate(ch->peer);
+	mesh_pause(ch); /* not before: a resume has to be heard */
+	m->up = m->was_up = true;
+	m->last.code = SNET_OK;
+	snet_timer_stop(m->mesh->cfg.loop, &m->probe);
+	m->mesh->ev->on_up(m->index, anew, lost, m->mesh->user);
+}
+
+static void taken_for_good(struct member *m, const struct snet_record_marks *marks, bool anew)
+{
+	if (m->mesh->ev->on_taken)
+		m->mesh->ev->on_taken(m->index, marks, anew, m->mesh->user);
+}
+
+/* A resume says which number is expected next: those before were taken. */
+static void taken_by_resume(struct member *m, const struct snet_record_marks *next)
+{
+	struct snet_record_marks marks = *next;
+
+	for (unsigned i = 0; i < marks.count; i++)
+		marks.mark[i].at--;
+	taken_for_good(m, &marks, false);
 }
 
 /* Both sides are of one mind about the session: what was not taken goes out again. */
@@ -185,6 +289,9 @@ static void hear_resume(struct channel *ch, const uint8_t *body, size_t n)
 	if (!rc && heard.is_new) {
 		lost = snet_outbox_renew(&m->outbox);
 		memset(m->taken, 0, sizeof(m->taken));
+		memset(m->confirmed, 0, sizeof(m->confirmed));
+		memset(m->again, 0, sizeof(m->again));
+		taken_for_good(m, NULL, true);
 		m->unacked = m->unacked_bytes = 0;
 		m->incarnation = heard.incarnation;
 		m->ended = false;
@@ -198,11 +305,10 @@ static void hear_resume(struct channel *ch, const uint8_t *body, size_t n)
 	if (!ch->dialled)
 		mesh_say_resume(ch);
 	ch->ready = true;
-	snet_peer_ungate(ch->peer);
-	m->up = true;
-	m->last.code = SNET_OK;
-	snet_timer_stop(mesh->cfg.loop, &m->probe);
-	mesh->ev->on_up(m->index, heard.is_new, lost, mesh->user);
+	taken_by_resume(m, &heard.next);
+	mesh_came_up(ch, heard.is_new, lost);
+	if (m->unacked) /* confirmed before the other side had said resume */
+		ack_soon(m);
 	freed(m);
 }
 
@@ -211,10 +317,12 @@ static void hear_ack(struct channel *ch, const uint8_t *body, size_t n)
 	struct snet_record_marks marks;
 
 	if (snet_record_decode_ack(&marks, body, n) ||
-	    snet_outbox_acked(&ch->member->outbox, &marks))
+	    snet_outbox_acked(&ch->member->outbox, &marks)) {
 		mesh_drop(ch, SNET_EPROTO, "it acknowledges what was not sent");
-	else
-		freed(ch->member);
+		return;
+	}
+	taken_for_good(ch->member, &marks, false);
+	freed(ch->member);
 }
 
 static void hear_bye(struct channel *ch, const uint8_t *body, size_t n)

@@ -22,8 +22,15 @@ struct channel {
 	struct member *member;
 	struct snet_peer *peer;
 	bool dialled, ready; /* ready: both have said resume */
-	bool said_bye, finishing;
+	bool said_bye, finishing, paused;
 };
+
+/* Messages one way, until one goes the other way. */
+struct mesh_turns {
+	uint64_t n;
+	int last; /* 0: none yet */
+};
+enum { MESH_SENT = 1, MESH_HEARD };
 
 struct member {
 	struct snet_mesh *mesh;
@@ -40,10 +47,15 @@ struct member {
 	struct snet_task urgent; /* an ack that is due now */
 	struct snet_outbox outbox;
 	uint64_t incarnation; /* of its process; 0: not known */
-	uint64_t taken[SNET_RECORD_STREAMS], acked[SNET_RECORD_STREAMS];
-	size_t unacked_bytes, unacked; /* taken and not acknowledged: bytes, messages */
-	bool up, ended, full, over;    /* ended: it sends no more */
-	struct snet_error last;        /* why it is not there */
+	/* Messages of it, ever: handed to the owner; where the owner wants them. */
+	uint64_t taken[SNET_RECORD_STREAMS], confirmed[SNET_RECORD_STREAMS];
+	uint64_t again[SNET_RECORD_STREAMS]; /* to come a second time, as resume asked for */
+	size_t unacked_bytes, unacked;       /* taken and not acknowledged: bytes, messages */
+	bool up, ended, full, over;          /* ended: it sends no more */
+	bool was_up, failed;                 /* failed: it was given up */
+	snet_time heard_at;                  /* plain: its last message */
+	struct mesh_turns turns;
+	struct snet_error last; /* why it is not there */
 	struct snet_mesh_stats stats;
 };
 
@@ -53,12 +65,27 @@ struct snet_mesh {
 	void *user;
 	struct snet_session session;
 	struct member *members; /* n; that of self is not used */
+	struct mesh_turns turns;
 	bool finished, paused;
 };
 
+static inline bool mesh_is_plain(const struct member *m)
+{
+	return m->mesh->cfg.parties[m->index].plain;
+}
+
+static inline void mesh_turn(struct member *m, int way)
+{
+	m->turns.n += m->turns.last && m->turns.last != way;
+	m->turns.last = way;
+	m->mesh->turns.n += m->mesh->turns.last && m->mesh->turns.last != way;
+	m->mesh->turns.last = way;
+}
+
 /* ---- mesh_link.c: connections come and go */
 void mesh_begin(struct member *m);
-void mesh_stop(struct member *m); /* its timers */
+void mesh_stop(struct member *m);   /* its timers */
+void mesh_forget(struct member *m); /* channels that are held back by a pause */
 void mesh_over(struct member *m, const struct snet_error *err);
 void mesh_drop(struct channel *ch, int code, const char *why);
 
@@ -69,7 +96,16 @@ void mesh_control(struct channel *ch, uint8_t type, const uint8_t *body, size_t 
 void mesh_message(struct channel *ch, const struct snet_message *msg);
 void mesh_pump(struct member *m);
 void mesh_say_heartbeat(struct channel *ch, bool reply);
+void mesh_pause(struct channel *ch); /* or resume it, as the mesh is */
+void mesh_came_up(struct channel *ch, bool anew, uint64_t lost);
 /* Nothing is left to do for it, if its last connection is gone. */
 bool mesh_is_done(const struct member *m);
+
+/* ---- mesh_plain.c: parties of the crate's profile */
+void mesh_plain_up(struct channel *ch);
+void mesh_plain_message(struct channel *ch, const struct snet_message *msg);
+void mesh_plain_ended(struct member *m); /* it sends no more */
+void mesh_plain_pump(struct member *m);
+void mesh_plain_due(struct member *m); /* its ack timer */
 
 #endif

@@ -7,6 +7,12 @@
 
 /* One of the two dials at once; the other gives it so long to do so. */
 #define AFTER_YOU (150 * SNET_MS)
+#define AFTER_YOU_EACH (50 * SNET_MS) /* and more, for each party that it is busy with */
+/* Many that are started together are not all there at once, and a dial to one that is not costs
+ * as much as the beginning of a handshake. */
+#define SETTLE_EACH (12 * SNET_MS)
+#define SETTLE_FREE 3 /* parties that are so few that it does not matter */
+#define SETTLE_MAX (1 * SNET_SEC)
 #define PROBE_TIME (500 * SNET_MS)
 #define RESUME_TIME (10 * SNET_SEC)
 #define TIE_BREAKER "duplicate connection: tie-breaker" /* the crate's words */
@@ -147,17 +153,27 @@ static snet_time give_up_at(const struct member *m)
 
 static void on_probe(struct snet_timer *t, snet_time now);
 
-void mesh_begin(struct member *m)
+static snet_time first_dial(const struct member *m)
 {
 	const struct snet_mesh_config *cfg = &m->mesh->cfg;
 	bool first = memcmp(cfg->parties[cfg->self].key, cfg->parties[m->index].key,
 			    SNET_KEYID_BYTES) > 0;
+	snet_time settle = cfg->n > SETTLE_FREE ? (cfg->n - SETTLE_FREE) * SETTLE_EACH : 0;
+
+	if (settle > SETTLE_MAX)
+		settle = SETTLE_MAX;
+	return snet_loop_now(cfg->loop) + settle +
+	       (first ? 0 : AFTER_YOU + cfg->n * AFTER_YOU_EACH);
+}
+
+void mesh_begin(struct member *m)
+{
+	const struct snet_mesh_config *cfg = &m->mesh->cfg;
 
 	m->timer = (struct snet_timer){ .fn = on_timer, .user = m };
 	m->probe = (struct snet_timer){ .fn = on_probe, .user = m };
 	snet_link_init(&m->link, give_up_at(m), cfg->dial_timeout);
-	snet_timer_set(cfg->loop, &m->timer,
-		       snet_loop_now(cfg->loop) + (first ? 0 : AFTER_YOU));
+	snet_timer_set(cfg->loop, &m->timer, first_dial(m));
 }
 
 void mesh_stop(struct member *m)
@@ -170,11 +186,22 @@ void mesh_stop(struct member *m)
 	snet_task_cancel(&m->urgent);
 }
 
+void mesh_forget(struct member *m)
+{
+	while (!snet_list_is_empty(&m->channels)) {
+		struct channel *ch = SNET_OF(m->channels.next, struct channel, node);
+
+		snet_peer_free(ch->peer);
+		channel_free(ch);
+	}
+}
+
 void mesh_over(struct member *m, const struct snet_error *err)
 {
 	if (m->over)
 		return;
 	m->over = true;
+	m->failed = err->code != SNET_OK;
 	mesh_stop(m);
 	if (m->current)
 		mesh_drop(m->current, err->code, err->code ? err->text : "done");
@@ -230,13 +257,17 @@ static void probe(struct member *m)
 static bool is_whom_it_says(struct channel *ch)
 {
 	const struct snet_mesh_config *cfg = &ch->member->mesh->cfg;
-	bool speaks = snet_peer_conn(ch->peer)->profile == SNET_PROFILE_SNET1;
+	bool plain = mesh_is_plain(ch->member);
+	bool speaks =
+		plain == (snet_peer_conn(ch->peer)->profile == SNET_PROFILE_STOFFELNET_0_1);
 	struct snet_error err;
 
-	if (speaks && snet_peer_id(ch->peer) == cfg->parties[ch->member->index].id)
+	if (speaks && (plain || snet_peer_id(ch->peer) == cfg->parties[ch->member->index].id))
 		return true;
 	if (!speaks)
-		snet_fail(&err, SNET_ECONFIG, "it speaks stoffelnet-0.1; a mesh wants snet/1");
+		snet_fail(&err, SNET_ECONFIG, "it speaks %s, and the roster says %s",
+			  plain ? "snet/1" : "stoffelnet-0.1",
+			  plain ? "stoffelnet-0.1" : "snet/1");
 	else
 		snet_fail(&err, SNET_ECONFIG,
 			  "it says it is party %llu; its key is that of party %u",
@@ -258,7 +289,8 @@ static void on_up(struct snet_peer *p, void *user)
 	old = m->current;
 	if (old && !is_better(ch, old)) {
 		mesh_drop(ch, SNET_EPOLICY, TIE_BREAKER);
-		probe(m);
+		if (!mesh_is_plain(m)) /* whose keep-alives have to do */
+			probe(m);
 		return;
 	}
 	if (m->dialling == ch)
@@ -270,9 +302,9 @@ static void on_up(struct snet_peer *p, void *user)
 		       snet_loop_now(m->mesh->cfg.loop) + RESUME_TIME);
 	m->tries = m->link.tries;
 	step(m, SNET_LINK_OPENED);
-	if (m->mesh->paused)
-		snet_peer_pause(p);
-	if (ch->dialled)
+	if (mesh_is_plain(m))
+		mesh_plain_up(ch);
+	else if (ch->dialled)
 		mesh_say_resume(ch);
 }
 
@@ -286,7 +318,9 @@ static void went_down(struct member *m, int code, const char *why, bool by_peer)
 	snet_timer_stop(m->mesh->cfg.loop, &m->ack);
 	if (m->over)
 		return;
-	if (mesh_is_done(m) && code == SNET_OK) {
+	if (mesh_is_plain(m) && code == SNET_OK)
+		mesh_plain_ended(m); /* as it says that it is done */
+	if (code == SNET_OK && (mesh_is_done(m) || mesh_is_plain(m))) {
 		mesh_over(m, &none);
 		return;
 	}
@@ -338,9 +372,13 @@ static bool counts(const struct channel *ch)
 
 static void on_message(struct snet_peer *p, const struct snet_message *msg, void *user)
 {
+	struct channel *ch = user;
+
 	(void)p;
-	if (counts(user))
-		mesh_message(user, msg);
+	if (mesh_is_plain(ch->member) && !ch->member->over)
+		mesh_plain_message(ch, msg); /* on any: it is not said again */
+	else if (counts(ch))
+		mesh_message(ch, msg);
 }
 
 static void on_control(struct snet_peer *p, uint8_t type, const uint8_t *body, size_t n,
@@ -356,7 +394,11 @@ static void on_eof(struct snet_peer *p, void *user)
 	struct channel *ch = user;
 
 	(void)p;
-	if (counts(ch) && !ch->member->ended)
+	if (!counts(ch) || ch->member->ended)
+		return;
+	if (mesh_is_plain(ch->member))
+		mesh_plain_ended(ch->member);
+	else
 		mesh_drop(ch, SNET_EPROTO, "it ended without a goodbye");
 }
 

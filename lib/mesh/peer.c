@@ -194,6 +194,14 @@ static void on_error(struct snet_framed *f, int code, const char *why)
 		snet_peer_close(p, code, why);
 }
 
+void snet_peer_free(struct snet_peer *p)
+{
+	snet_timer_stop(p->loop, &p->timer);
+	snet_framed_fini(&p->framed);
+	free(p->close_why);
+	free(p);
+}
+
 static void go_down(struct snet_peer *p)
 {
 	const char *why = p->close_why ? p->close_why : "";
@@ -205,9 +213,7 @@ static void go_down(struct snet_peer *p)
 		why = "it closed in the middle of a message";
 	}
 	p->ev->on_down(p, p->close_code, why, p->close_by_peer, p->user);
-	snet_framed_fini(&p->framed);
-	free(p->close_why);
-	free(p);
+	snet_peer_free(p);
 }
 
 /* What came before the end is delivered before the end is told. */
@@ -306,6 +312,8 @@ static void on_close(struct snet_conn *c, int code, const char *why, bool by_pee
 	p->unacked = c->transport->queued(c);
 	if (p->unacked > p->sent)
 		p->unacked = (size_t)p->sent;
+	p->seen.peer_spki = NULL; /* goes with the connection */
+	p->seen.peer_spki_len = 0;
 	p->conn = p->framed.conn = NULL;
 	p->closed = true;
 	p->close_code = code;

@@ -90,6 +90,9 @@ void snet_peer_ungate(struct snet_peer *p);
 
 /* At once. on_down follows, later. */
 void snet_peer_close(struct snet_peer *p, int code, const char *why);
+/* One whose connection is gone already, and which only a pause has held back: without on_down.
+ */
+void snet_peer_free(struct snet_peer *p);
 
 /* Key, addresses, profile; a copy once it is closed. */
 const struct snet_conn *snet_peer_conn(const struct snet_peer *p);

@@ -9,7 +9,7 @@
 /* What it has said and no round has taken. The first is always of the open round: who has said
  * nothing ahead can only be asked for that one, or for one that is closed. */
 struct snet_rounds_party {
-	struct snet_slice *ring; /* cap is a power of two */
+	struct snet_round_slot *ring; /* cap is a power of two */
 	size_t cap, first, count;
 	size_t bytes;  /* with OVERHEAD each */
 	uint64_t said; /* messages, ever, the late ones included */
@@ -35,14 +35,14 @@ int snet_rounds_init(struct snet_rounds *r, unsigned n, unsigned q, snet_time ti
 }
 
 /* Gives a message up to the caller. */
-static struct snet_slice pop(struct snet_rounds_party *p)
+static struct snet_round_slot pop(struct snet_rounds_party *p)
 {
-	struct snet_slice v = p->ring[p->first];
+	struct snet_round_slot m = p->ring[p->first];
 
 	p->first = (p->first + 1) & (p->cap - 1);
 	p->count--;
-	p->bytes -= v.n + SNET_ROUNDS_OVERHEAD;
-	return v;
+	p->bytes -= m.v.n + SNET_ROUNDS_OVERHEAD;
+	return m;
 }
 
 static void release(struct snet_rounds *r)
@@ -59,7 +59,7 @@ void snet_rounds_fini(struct snet_rounds *r)
 	release(r);
 	for (unsigned i = 0; i < r->n; i++) {
 		while (r->parties[i].count)
-			snet_block_free(pop(&r->parties[i]).block);
+			snet_block_free(pop(&r->parties[i]).v.block);
 		free(r->parties[i].ring);
 	}
 	free(r->parties);
@@ -70,7 +70,7 @@ void snet_rounds_fini(struct snet_rounds *r)
 static int grow(struct snet_rounds_party *p)
 {
 	size_t cap = p->cap ? 2 * p->cap : RING_MIN;
-	struct snet_slice *ring;
+	struct snet_round_slot *ring;
 
 	if (p->count < p->cap)
 		return SNET_OK;
@@ -112,8 +112,8 @@ static void start_clock(struct snet_rounds *r, snet_time now)
 	r->deadline = r->timeout < SNET_NEVER - now ? now + r->timeout : SNET_NEVER;
 }
 
-int snet_rounds_put(struct snet_rounds *r, unsigned party, const struct snet_slice *v,
-		    snet_time now, uint64_t *round)
+int snet_rounds_put(struct snet_rounds *r, unsigned party, uint8_t kind,
+		    const struct snet_slice *v, snet_time now, uint64_t *round)
 {
 	struct snet_rounds_party *p;
 	struct snet_slice kept;
@@ -132,7 +132,8 @@ int snet_rounds_put(struct snet_rounds *r, unsigned party, const struct snet_sli
 		return SNET_EAGAIN;
 	if ((rc = grow(p)) || (rc = keep(&kept, v)))
 		return rc;
-	p->ring[(p->first + p->count++) & (p->cap - 1)] = kept;
+	p->ring[(p->first + p->count++) & (p->cap - 1)] =
+		(struct snet_round_slot){ true, kind, kept };
 	p->bytes += v->n + SNET_ROUNDS_OVERHEAD;
 	p->said++;
 	if (p->count > 1)
@@ -148,6 +149,12 @@ bool snet_rounds_is_full(const struct snet_rounds *r, unsigned party)
 {
 	assert(party < r->n);
 	return r->parties[party].bytes >= r->max;
+}
+
+size_t snet_rounds_kept(const struct snet_rounds *r, unsigned party)
+{
+	assert(party < r->n);
+	return r->parties[party].bytes;
 }
 
 bool snet_rounds_is_missing(const struct snet_rounds *r, unsigned party)
@@ -185,7 +192,7 @@ static const struct snet_round *hand_out(struct snet_rounds *r)
 		struct snet_rounds_party *p = &r->parties[i];
 
 		if (p->count)
-			r->slots[i] = (struct snet_round_slot){ true, pop(p) };
+			r->slots[i] = pop(p);
 		if (p->count)
 			r->here++;
 		else if (!p->is_given_up)

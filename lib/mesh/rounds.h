@@ -20,6 +20,7 @@ struct snet_rounds_party;
 
 struct snet_round_slot {
 	bool present;
+	uint8_t kind; /* the owner's */
 	struct snet_slice v;
 };
 
@@ -56,11 +57,13 @@ void snet_rounds_fini(struct snet_rounds *r);
  * copied. SNET_ETIMEOUT: late, its round was closed without it; it counts as said, and is not
  * kept. Not said: SNET_EAGAIN, the party is full; SNET_EINVAL, there is no such party;
  * SNET_ENOMEM. */
-int snet_rounds_put(struct snet_rounds *r, unsigned party, const struct snet_slice *v,
-		    snet_time now, uint64_t *round);
+int snet_rounds_put(struct snet_rounds *r, unsigned party, uint8_t kind,
+		    const struct snet_slice *v, snet_time now, uint64_t *round);
 /* No more of it is to be kept: pause it until this is false, after a snet_rounds_next. One
  * message may go past the ceiling, so a party is never full without one for the open round. */
 bool snet_rounds_is_full(const struct snet_rounds *r, unsigned party);
+/* Bytes kept of it, each message with its overhead. */
+size_t snet_rounds_kept(const struct snet_rounds *r, unsigned party);
 /* Its message of the open round has not come. */
 bool snet_rounds_is_missing(const struct snet_rounds *r, unsigned party);
 

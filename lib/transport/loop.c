@@ -12,6 +12,7 @@
 
 /* Of the thread, as its loops are. */
 static _Thread_local struct snet_endpoint *bound;
+_Thread_local const struct snet_loop_net *loop_net;
 
 struct snet_endpoint *loop_find(const struct snet_loop *l, uint16_t port)
 {
@@ -149,6 +150,8 @@ static void fill_defaults(struct snet_transport_config *c)
 	DEFAULT(window, 8 << 20);
 	DEFAULT(queue, 16 << 20);
 	DEFAULT(max_conns, 16384);
+	DEFAULT(handshake_timeout, 10 * SNET_SEC);
+	DEFAULT(dead_after, 15 * SNET_SEC);
 #undef DEFAULT
 }
 
@@ -229,6 +232,29 @@ static void loop_unbind(struct snet_endpoint *e)
 		loop_end_bury(c);
 	}
 	free(e);
+}
+
+/* ---- what lies between them, in tests */
+
+void snet_loop_net_set(const struct snet_loop_net *net)
+{
+	loop_net = net;
+}
+
+void snet_loop_net_changed(void)
+{
+	for (struct snet_endpoint *e = bound; e; e = e->next)
+		for (struct snet_list *n = e->ends.next; n != &e->ends; n = n->next)
+			loop_end_wake(SNET_OF(n, struct loop_end, node));
+}
+
+void snet_loop_net_sever(struct snet_conn *base)
+{
+	struct loop_end *c = end_of(base);
+
+	c->pair->severed = true;
+	loop_end_wake(c);
+	loop_end_wake(loop_end_other(c));
 }
 
 const struct snet_transport snet_transport_loop = {

@@ -28,9 +28,11 @@ static void drop(struct loop_pair *l)
 {
 	if (--l->refs)
 		return;
-	for (unsigned i = 0; i < 2; i++)
+	for (unsigned i = 0; i < 2; i++) {
 		for (unsigned k = 0; k < SNET_STREAMS; k++)
 			snet_txq_fini(&l->end[i].out[k].tx);
+		free(l->end[i].spki);
+	}
 	free(l);
 }
 
@@ -62,6 +64,7 @@ void loop_end_bury(struct loop_end *c)
 {
 	c->base.open = c->ready = false;
 	snet_task_cancel(&c->task);
+	snet_timer_stop(c->ep->loop, &c->timer);
 	snet_list_del(&c->node);
 	c->ep->n_ends--;
 	c->ep = NULL;
@@ -125,15 +128,22 @@ static bool introduce(struct loop_end *d, struct snet_endpoint *e)
 }
 
 /* As ALPN would: the role is said in the crate's profile only. */
-static void agree(struct loop_end *c, const struct loop_end *d, const struct snet_endpoint *e,
+static bool agree(struct loop_end *c, const struct loop_end *d, const struct snet_endpoint *e,
 		  const struct snet_identity *peer)
 {
 	bool crate = d->ep->cfg.crate_only || e->cfg.crate_only;
+	const uint8_t *spki = snet_identity_spki(peer, &c->base.peer_spki_len);
 
+	c->spki = malloc(c->base.peer_spki_len);
+	if (!c->spki)
+		return false;
+	memcpy(c->spki, spki, c->base.peer_spki_len);
+	c->base.peer_spki = c->spki;
 	c->base.profile = crate ? SNET_PROFILE_STOFFELNET_0_1 : SNET_PROFILE_SNET1;
 	c->base.role = crate ? d->ep->cfg.role : SNET_ROLE_SERVER;
 	memcpy(c->base.peer_key, snet_identity_keyid(peer), SNET_KEYID_BYTES);
 	c->base.peer_derived = snet_identity_derived(peer);
+	return true;
 }
 
 /* From the dialling end's task. */
@@ -152,8 +162,10 @@ static void connect_ends(struct loop_end *d)
 	}
 	if (!introduce(d, e))
 		return;
-	agree(d, d, e, e->cfg.identity);
-	agree(a, d, e, d->ep->cfg.identity);
+	if (!agree(d, d, e, e->cfg.identity) || !agree(a, d, e, d->ep->cfg.identity)) {
+		loop_end_fail(d, SNET_ENOMEM, "out of memory", false);
+		return;
+	}
 	attach(a, e, &d->ep->at);
 	a->ready = true;
 	e->ev->on_accept(e, &a->base, e->user);
@@ -249,10 +261,36 @@ static void tell(struct loop_end *c)
 	c->base.events->on_flushed(&c->base, c->base.user);
 }
 
+/* Whether news reaches it now. If not it looks again when that may be so, or when it has waited
+ * too long. */
+static bool is_reached(struct loop_end *c)
+{
+	snet_time now = snet_loop_now(c->ep->loop), at = SNET_NEVER;
+
+	if (!c->pair->severed)
+		at = loop_net->reaches(&c->base, now, loop_net->user);
+	if (at != SNET_NEVER)
+		c->dead_at = SNET_NEVER;
+	else if (c->dead_at == SNET_NEVER)
+		c->dead_at =
+			now + (c->ready ? c->ep->cfg.dead_after : c->ep->cfg.handshake_timeout);
+	if (now >= c->dead_at) {
+		c->said = c->ready ? SNET_ELOST : SNET_ETIMEOUT;
+		loop_end_fail(c, c->said, c->ready ? "no sign of life" : "no answer", false);
+		return false;
+	}
+	if (at > c->dead_at)
+		at = c->dead_at;
+	snet_timer_set(c->ep->loop, &c->timer, at <= now ? SNET_NEVER : at);
+	return at <= now;
+}
+
 static void step(struct loop_end *c)
 {
 	struct loop_end *o = loop_end_other(c);
 
+	if (loop_net && c->ep && !c->closing && !is_reached(c) && !c->closing)
+		return;
 	if (!c->ready && !c->closing)
 		connect_ends(c);
 	if (c->ep && !c->closing && o->closing)
@@ -280,6 +318,12 @@ static void on_task(struct snet_task *t)
 	drop(l);
 }
 
+static void on_timer(struct snet_timer *t, snet_time now)
+{
+	(void)now;
+	loop_end_wake(t->user);
+}
+
 struct loop_end *loop_end_new(struct snet_endpoint *e, const struct snet_addr *to)
 {
 	struct loop_pair *l = calloc(1, sizeof(*l));
@@ -291,6 +335,8 @@ struct loop_end *loop_end_new(struct snet_endpoint *e, const struct snet_addr *t
 		l->end[i].base.transport = &snet_transport_loop;
 		snet_list_init(&l->end[i].node);
 		snet_task_init(&l->end[i].task, on_task, &l->end[i]);
+		l->end[i].timer = (struct snet_timer){ .fn = on_timer, .user = &l->end[i] };
+		l->end[i].dead_at = SNET_NEVER;
 	}
 	attach(&l->end[0], e, to);
 	l->end[0].base.dialled = true;

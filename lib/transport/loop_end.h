@@ -1,7 +1,7 @@
 /* Loop: the two ends of a connection within one process. Both lie in one object, and every
  * piece of news crosses in a task of the loop. There is no clock here: nothing is ever late, so
- * no deadline of the configuration applies, and a run with the same input is the same run.
- * Private to transport/loop*.c.
+ * no deadline of the configuration applies (unless a test says otherwise: loop_net.h), and a
+ * run with the same input is the same run. Private to transport/loop*.c.
  *
  * Rules: what the owner calls records and defers; callbacks come from the end's own task, or
  * from unbind. After each callback either end may be gone: end->ep says so. The object itself
@@ -10,8 +10,8 @@
 #define SNET_TRANSPORT_LOOP_END_H
 
 #include "io/loop.h"
+#include "transport/loop_net.h"
 #include "transport/txq.h"
-#include "transport/transport.h"
 
 #define LOOP_WHY_TEXT 160
 
@@ -27,11 +27,15 @@ struct loop_end {
 	struct snet_endpoint *ep; /* NULL: not there yet, or not any more */
 	struct snet_list node;    /* in ep->ends */
 	struct snet_task task;
+	struct snet_timer
+		timer;     /* with a net: what has not reached it yet is due, or it is dead */
+	snet_time dead_at; /* SNET_NEVER: it is not cut off */
 	struct loop_out out[SNET_STREAMS];
 	size_t queued, unsent;
 	uint64_t unread; /* bytes handed on and not consumed */
 	uint64_t sent, received;
 	unsigned turn; /* the stream to hear next */
+	uint8_t *spki; /* of the other side, whose identity may go before this end */
 	uint8_t pin[SNET_KEYID_BYTES];
 	bool pinned, ready; /* ready: may send */
 	bool told_full, told_flushed;
@@ -42,6 +46,7 @@ struct loop_end {
 
 struct loop_pair {
 	unsigned refs;          /* ends that are there, tasks that run */
+	bool severed;           /* nothing crosses any more */
 	struct loop_end end[2]; /* who dialled, who was dialled */
 };
 
@@ -56,6 +61,9 @@ struct snet_endpoint {
 	size_t n_ends;
 	bool unbinding;
 };
+
+/* What lies between the ends; NULL: nothing, as it is outside of tests. */
+extern _Thread_local const struct snet_loop_net *loop_net;
 
 /* NULL: nobody is bound to it. */
 struct snet_endpoint *loop_find(const struct snet_loop *l, uint16_t port);

@@ -143,6 +143,7 @@ void snet_quic_conn_free(struct snet_quic_conn *c)
 		c->ep->half_open--;
 	free(c->close_why);
 	free(c->peer.why);
+	free(c->peer.spki);
 	free(c);
 }
 
@@ -253,6 +254,8 @@ void snet_quic_conn_opened(struct snet_quic_conn *c)
 	c->half_open = false;
 	memcpy(c->base.peer_key, c->peer.key, sizeof(c->base.peer_key));
 	c->base.peer_derived = c->peer.derived;
+	c->base.peer_spki = c->peer.spki;
+	c->base.peer_spki_len = c->peer.spki_len;
 	c->base.profile = c->peer.profile;
 	c->base.role = c->peer.role;
 	if (e->cfg.keep_alive != SNET_NEVER)

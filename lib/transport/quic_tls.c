@@ -41,6 +41,21 @@ static int refuse(struct snet_quic_tls_peer *p, const struct snet_error *err)
 	return err->code;
 }
 
+/* For as long as the connection lives; the buffer may have room to spare. */
+static int keep_spki(struct snet_quic_tls_peer *p, const struct snet_buf *spki,
+		     struct snet_error *err)
+{
+	uint8_t *copy = malloc(spki->n);
+
+	if (!copy)
+		return snet_fail(err, SNET_ENOMEM, "out of memory");
+	memcpy(copy, spki->p, spki->n);
+	free(p->spki);
+	p->spki = copy;
+	p->spki_len = spki->n;
+	return SNET_OK;
+}
+
 static int check(const struct snet_quic_tls *t, gnutls_session_t s,
 		 struct snet_quic_tls_peer *p)
 {
@@ -54,6 +69,8 @@ static int check(const struct snet_quic_tls *t, gnutls_session_t s,
 		rc = snet_trust_check_pin(p->pin, p->key, NULL, &err);
 	else if (!rc)
 		rc = snet_trust_check(t->cfg->trust, p->key, chain, n, &err);
+	if (!rc)
+		rc = keep_spki(p, &spki, &err);
 	if (!rc)
 		p->derived = snet_derived_id(spki.p, spki.n);
 	snet_buf_free(&spki);

@@ -22,6 +22,8 @@ struct snet_quic_tls_peer {
 	const uint8_t *pin; /* in: the only acceptable key id, or NULL */
 	uint8_t key[SNET_KEYID_BYTES];
 	uint64_t derived;
+	uint8_t *spki; /* owned; NULL */
+	size_t spki_len;
 	enum snet_profile profile;
 	enum snet_role role;
 	int code;  /* why somebody was refused; 0: nobody was */

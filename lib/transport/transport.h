@@ -1,6 +1,6 @@
-/* Transport: what carries bytes between two processes. One const row of functions
- * per transport; framing stands above all of them, once (framed.h). Everything
- * happens on the loop's thread. */
+/* Transport: what carries bytes between two processes. One const row of functions per
+ * transport; framing stands above all of them, once (framed.h). Everything is the loop's
+ * thread's. */
 #ifndef SNET_TRANSPORT_TRANSPORT_H
 #define SNET_TRANSPORT_TRANSPORT_H
 
@@ -48,10 +48,9 @@ struct snet_transport_config {
 	const char *qlog_dir; /* NULL: off */
 };
 
-/* What a connection tells its owner. A callback may close c; nobody frees it: it goes
- * away after on_close. */
+/* What a connection tells its owner. A callback may close c; it goes away after on_close. */
 struct snet_conn_events {
-	/* Both ends are authenticated; c->peer_key, profile, role and addresses are filled. */
+	/* Both ends are authenticated; c->peer_*, profile, role and addresses are filled. */
 	void (*on_open)(struct snet_conn *c, void *user);
 	/* p: this call only. fin: the peer sends no more on this stream (n may be 0). The bytes
 	 * count against the window until they are said to be consumed. */
@@ -68,8 +67,7 @@ struct snet_conn_events {
 			 void *user);
 };
 
-/* The part every transport's connection begins with. Read by
- * everyone, written by the transport. */
+/* The part every transport's connection begins with. Read by all, written by the transport. */
 struct snet_conn {
 	const struct snet_transport *transport;
 	const struct snet_conn_events *events;
@@ -81,6 +79,10 @@ struct snet_conn {
 	struct snet_addr local, remote;
 	uint8_t peer_key[SNET_KEYID_BYTES];
 	uint64_t peer_derived; /* FNV-1a of the peer's SPKI: the crate's id */
+	/* The peer's SubjectPublicKeyInfo, DER, at most 4096 bytes; the connection's, and good
+	 * until on_close has returned: no copy of this struct may keep it. */
+	const uint8_t *peer_spki;
+	size_t peer_spki_len;
 };
 
 struct snet_endpoint_events {
@@ -122,8 +124,7 @@ struct snet_transport {
 	/* All of it or nothing: SNET_EAGAIN while the queue is at its ceiling, SNET_ECLOSED,
 	 * SNET_ENOMEM. Slices with a block are held until acknowledged, others are copied. */
 	int (*send)(struct snet_conn *c, unsigned stream, const struct snet_slice *v, size_t n);
-	/* More is welcome: little is unsent, the queue is below its
-	 * ceiling. If not, on_drain follows. */
+	/* More is welcome: little is unsent, the queue not full. If not, on_drain follows. */
 	bool (*can_send)(struct snet_conn *c);
 	size_t (*queued)(const struct snet_conn *c); /* bytes not acknowledged */
 	/* FIN after what was sent. That of stream 0 goes out when the other finished streams

@@ -1,6 +1,7 @@
 #!/usr/bin/env python3
-"""three-parties: three parties in one process, a thread each; each sends its number to the others and prints
-the sum of all. The library is libstoffelnet.so.0 wherever the linker finds it, or what LIBSTOFFELNET names."""
+"""three-parties: three parties in one process, a thread each; they agree on who they are, then each sends its
+number to all and prints the sum. The library is libstoffelnet.so.0 wherever the linker finds it, or what
+LIBSTOFFELNET names."""
 
 import ctypes
 import os
@@ -29,13 +30,14 @@ manager_new = function("manager_new", c_void_p, c_void_p, c_char_p, c_uint64)
 manager_destroy = function("manager_destroy", None, c_void_p)
 manager_port = function("manager_port", c_uint16, c_void_p)
 add_node = function("manager_add_node", c_int32, c_void_p, c_char_p, c_uint64)
+set_expected_parties = function("manager_set_expected_parties", c_int32, c_void_p, c_size_t)
 connect = function("manager_connect_to_party", c_int32, c_void_p, c_uint64)
-accept = function("manager_accept_connection", c_int32, c_void_p, POINTER(c_uint64))
-get_connection = function("manager_get_connection", c_void_p, c_void_p, c_uint64)
-send = function("connection_send", c_int32, c_void_p, c_void_p, c_char_p, c_size_t)
-receive = function("connection_receive", c_int32, c_void_p, c_void_p, POINTER(POINTER(c_uint8)), POINTER(c_size_t))
-connection_destroy = function("connection_destroy", None, c_void_p)
-free_bytes = function("free_bytes", None, POINTER(c_uint8), c_size_t)
+broadcast = function("manager_broadcast", c_int32, c_void_p, c_char_p, c_size_t, POINTER(c_size_t))
+p_bytes = POINTER(c_uint8)
+receive_from_any = function(
+    "manager_receive_from_any_party", c_int32, c_void_p, c_int32, POINTER(c_uint64), POINTER(p_bytes), POINTER(c_size_t)
+)
+free_bytes = function("free_bytes", None, p_bytes, c_size_t)
 
 
 def check(ok, what):
@@ -44,28 +46,22 @@ def check(ok, what):
     return ok
 
 
-def receive_bytes(runtime, conn):
-    data, n = POINTER(c_uint8)(), c_size_t()
-    check(receive(conn, runtime, byref(data), byref(n)) == 0, "receive")
+def receive_message(me):
+    """Whoever sends next, and what."""
+    who, data, n = c_uint64(), p_bytes(), c_size_t()
+    check(receive_from_any(me, 30000, byref(who), byref(data), byref(n)) == 0, "receive")
     message = ctypes.string_at(data, n.value)
     free_bytes(data, n)
-    return message
+    return who.value, message
 
 
-def party(runtime, managers, i, sums):
-    me, conns = managers[i], []
+def party(me, i, sums):
     for j in range(i + 1, PARTIES):  # the lower number dials
         check(connect(me, j) == 0, "connect")
-        conns.append(check(get_connection(me, j), "get_connection"))
-    for _ in range(i):
-        who = c_uint64()
-        check(accept(me, byref(who)) == 0, "accept")
-        conns.append(check(get_connection(me, who), "get_connection"))
-    for conn in conns:
-        check(send(conn, runtime, struct.pack("<q", NUMBERS[i]), 8) == 0, "send")
-    sums[i] = NUMBERS[i] + sum(struct.unpack("<q", receive_bytes(runtime, conn))[0] for conn in conns)
-    for conn in conns:
-        connection_destroy(conn)
+    # This waits until all are connected and agree on it; it is sent to oneself, too.
+    check(broadcast(me, struct.pack("<q", NUMBERS[i]), 8, None) == 0, "broadcast")
+    numbers = dict(receive_message(me) for _ in range(PARTIES))
+    sums[i] = sum(struct.unpack("<q", numbers[j])[0] for j in range(PARTIES))
 
 
 def main():
@@ -75,8 +71,9 @@ def main():
         for j, other in enumerate(managers):
             if i != j:
                 check(add_node(one, b"127.0.0.1:%d" % manager_port(other), j) == 0, "add_node")
+        check(set_expected_parties(one, PARTIES) == 0, "set_expected_parties")
     sums = [None] * PARTIES
-    threads = [threading.Thread(target=party, args=(runtime, managers, i, sums)) for i in range(PARTIES)]
+    threads = [threading.Thread(target=party, args=(managers[i], i, sums)) for i in range(PARTIES)]
     for t in threads:
         t.start()
     for t in threads:

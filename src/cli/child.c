@@ -1,25 +1,19 @@
-#include <errno.h>
-#include <fcntl.h>
 #include <signal.h>
-#include <spawn.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/wait.h>
-#include <unistd.h>
 
 #include "cli/groups.h"
 #include "cli/hub.h"
 #include "cli/out.h"
+#include "cli/program.h"
 #include "cli/say.h"
 
 /* --exec: a program per peer, in the manner of UCSPI: what the peer sends is its stdin, what it
  * prints goes to the peer, and the environment says who the peer is. */
 
-#define OWN 6                   /* variables of ours */
 #define END_TIME (5 * SNET_SEC) /* for a program whose peer is gone, to end by itself */
-
-extern char **environ;
 
 struct child {
 	struct snet_list node;
@@ -156,122 +150,55 @@ static void on_end_time(struct snet_timer *t, snet_time now)
 
 /* ---- its beginning */
 
-static char *variable(const char *name, const char *value)
-{
-	char *s;
-
-	return asprintf(&s, "%s=%s", name, value) < 0 ? NULL : s;
-}
-
-/* Nobody else says who the peer is. */
-static bool is_ours(const char *variable)
-{
-	return !strncmp(variable, "SNET_PEER", 9) ||
-	       !strncmp(variable, "SNET_LOCAL_ADDRESS=", 19);
-}
-
-/* own: the strings that are to be freed with the array. */
-static char **environment(const struct mate *m, char *own[static OWN])
+static int start_program(struct program *program, const struct mate *m, struct snet_error *err)
 {
 	const struct snet_conn *conn = snet_peer_conn(m->peer);
 	char key[SNET_KEYID_TEXT], remote[SNET_ADDR_TEXT], local[SNET_URL_TEXT], number[16];
 	bool client = snet_peer_role(m->peer) == SNET_ROLE_CLIENT;
-	size_t n = 0, k = 0;
-	char **env;
-
-	snprintf(number, sizeof(number), "%u", m->number);
-	own[k++] = variable("SNET_PEER", number);
-	own[k++] = variable("SNET_PEER_KEY", snet_keyid_print(conn->peer_key, key));
-	own[k++] = variable("SNET_PEER_ADDRESS", snet_addr_print(&conn->remote, remote));
-	own[k++] = variable("SNET_PEER_ROLE", client ? "client" : "server");
-	own[k++] = variable("SNET_PEER_NAME", m->name ? m->name : "");
-	own[k++] = variable("SNET_LOCAL_ADDRESS", net_own_url(&m->hub->net, local));
-	while (environ[n])
-		n++;
-	env = calloc(n + k + 1, sizeof(*env));
-	for (size_t i = 0; env && i < OWN; i++) {
-		if (!own[i]) {
-			free(env);
-			env = NULL;
-		}
-	}
-	if (!env)
-		return NULL;
-	memcpy(env, own, k * sizeof(*env));
-	for (size_t i = 0; i < n; i++)
-		if (!is_ours(environ[i]))
-			env[k++] = environ[i];
-	return env;
-}
-
-static int spawn(struct child *c, const struct mate *m, int in, int out)
-{
-	char *argv[] = { (char *)"sh", (char *)"-c", (char *)c->hub->exec, NULL },
-	     *own[OWN] = { 0 };
-	char **env = environment(m, own);
-	posix_spawn_file_actions_t files;
-	posix_spawnattr_t attr;
-	sigset_t none;
 	int rc;
 
-	sigemptyset(&none);
-	sigaddset(&none, SIGPIPE); /* we ignore it; it should not */
-	posix_spawn_file_actions_init(&files);
-	posix_spawn_file_actions_adddup2(&files, in, 0);
-	posix_spawn_file_actions_adddup2(&files, out, 1);
-	posix_spawnattr_init(&attr);
-	posix_spawnattr_setsigdefault(&attr, &none);
-	posix_spawnattr_setpgroup(&attr, 0); /* so that what it starts ends with it */
-	posix_spawnattr_setflags(&attr, POSIX_SPAWN_SETSIGDEF | POSIX_SPAWN_SETPGROUP);
-	rc = env ? posix_spawn(&c->pid, "/bin/sh", &files, &attr, argv, env) : ENOMEM;
-	posix_spawnattr_destroy(&attr);
-	posix_spawn_file_actions_destroy(&files);
-	for (size_t i = 0; i < OWN; i++)
-		free(own[i]);
-	free(env);
-	return rc;
-}
+	snprintf(number, sizeof(number), "%u", m->number);
+	/* Nobody else says who the peer is. */
+	char *own[] = {
+		program_variable("SNET_PEER", number),
+		program_variable("SNET_PEER_KEY", snet_keyid_print(conn->peer_key, key)),
+		program_variable("SNET_PEER_ADDRESS", snet_addr_print(&conn->remote, remote)),
+		program_variable("SNET_PEER_ROLE", client ? "client" : "server"),
+		program_variable("SNET_PEER_NAME", m->name ? m->name : ""),
+		program_variable("SNET_LOCAL_ADDRESS", net_own_url(&m->hub->net, local)),
+	};
 
-static void close_pair(int p[2])
-{
-	for (int i = 0; i < 2; i++)
-		if (p[i] >= 0)
-			close(p[i]);
+	rc = program_start(program, m->hub->exec, own, sizeof(own) / sizeof(*own), err);
+	for (size_t i = 0; i < sizeof(own) / sizeof(*own); i++)
+		free(own[i]);
+	return rc;
 }
 
 int child_start(struct mate *m, struct snet_error *err)
 {
 	struct hub *h = m->hub;
 	struct child *c = calloc(1, sizeof(*c));
-	int to[2] = { -1, -1 }, from[2] = { -1, -1 }, rc = SNET_ENOMEM, error;
+	struct program program;
 	struct duct_opts o = { .own = true,
 			       .in_name = "output of the program",
 			       .out_name = "input of the program" };
+	int rc = c ? start_program(&program, m, err) : snet_fail(err, SNET_ENOMEM, "--exec");
 
-	if (!c)
-		return snet_fail(err, SNET_ENOMEM, "--exec");
+	if (rc) {
+		free(c);
+		return rc;
+	}
 	c->hub = h;
 	c->mate = m;
 	c->number = m->number;
 	c->end = (struct snet_timer){ .fn = on_end_time, .user = c };
-	error = pipe2(to, O_CLOEXEC) || pipe2(from, O_CLOEXEC) ? errno
-							       : spawn(c, m, to[0], from[1]);
-	if (error) {
-		snet_fail(err, SNET_EIO, "--exec: %s", strerror(error));
-		close_pair(to);
-		close_pair(from);
-		free(c);
-		return SNET_EIO;
-	}
-	close(to[0]);
-	close(from[1]);
-	o.in = from[0];
-	o.out = to[1];
+	c->pid = program.pid;
+	o.in = program.from;
+	o.out = program.to;
 	rc = duct_init(&c->duct, h->run->loop, &o, &duct_events, c, err);
 	c->watch = rc ? NULL : snet_child_new(h->run->loop, c->pid, on_child_exit, c);
 	if (!c->watch) {
-		kill(-c->pid, SIGKILL);
-		waitpid(c->pid, NULL, 0);
+		program_kill(&program);
 		duct_fini(&c->duct);
 		free(c);
 		return rc ? rc : snet_fail(err, SNET_ENOMEM, "--exec");

@@ -24,7 +24,8 @@
 	F("peers", UINT, "how many peers are connected")                                        \
 	F("key", TEXT, "?own key id")                                                           \
 	E("peer.up", "a peer is connected and known")                                           \
-	F("peer", UINT, "its number: the party id where there is one")                          \
+	F("peer", UINT, "?its number: the party id where there is one")                          \
+	F("client", UINT, "?in place of peer: the number of a client of a mesh")                \
 	F("name", TEXT, "?its name in roster or allow file")                                    \
 	F("address", TEXT, "its address")                                                       \
 	F("key", TEXT, "its key id")                                                            \
@@ -33,8 +34,11 @@
 	F("dialled", BOOL, "this side dialled")                                                 \
 	F("anew", BOOL, "?of a mesh: another process than before, or the first")                \
 	F("missed_messages", UINT, "?that only the process before it has taken")                \
-	E("peer.down", "a peer is gone")                                                        \
+	E("peer.closing", "of a mesh: a party sends no more")                                   \
 	F("peer", UINT, "its number")                                                           \
+	E("peer.down", "a peer is gone")                                                        \
+	F("peer", UINT, "?its number")                                                           \
+	F("client", UINT, "?in place of peer")                                                  \
 	F("key", TEXT, "?its key id")                                                           \
 	F("reason", TEXT, "ok, or as in error")                                                 \
 	F("text", TEXT, "?words")                                                               \
@@ -43,8 +47,10 @@
 	F("sent_bytes", UINT, "payload")                                                        \
 	F("received_messages", UINT, "from it")                                                 \
 	F("received_bytes", UINT, "payload")                                                    \
+	F("state", TEXT, "?of a mesh: closed or disconnected")                                  \
 	E("message", "one message from a peer")                                                 \
-	F("from", UINT, "the peer's number")                                                    \
+	F("from", UINT, "?the peer's number")                                                   \
+	F("client", UINT, "?in place of from: the number of a client of a mesh")                \
 	F("seq", UINT, "1, 2, 3 ... per peer and stream")                                       \
 	F("stream", UINT, "?when it is not 0")                                                  \
 	F("kind", TEXT, "name of the record type, its number where it has no name")             \
@@ -52,12 +58,16 @@
 	F("text", TEXT, "?")                                                                    \
 	F("hex", HEX, "?")                                                                      \
 	F("json", JSON, "?")                                                                    \
+	E("round", "the messages of one round, with --sync of snet-party")                      \
+	F("round", UINT, "1, 2, 3 ...")                                                         \
+	F("messages", JSON, "a list, by party: from, kind and payload as in message")           \
+	F("missing", JSON, "a list of the parties that have none in it")                        \
 	E("refused", "a stranger came to nothing: handshake or hello")                                  \
 	F("address", TEXT, "the stranger's")                                                    \
 	F("reason", TEXT, "as in error")                                                        \
 	F("text", TEXT, "words")                                                                \
 	E("exit", "a program run by --exec has ended")                                          \
-	F("peer", UINT, "the peer it was run for")                                              \
+	F("peer", UINT, "?the peer it was run for")                                             \
 	F("status", UINT, "?exit status")                                                       \
 	F("signal", UINT, "?the signal that ended it")                                          \
 	E("key", "an identity, by snet-keygen")                                                 \
@@ -74,6 +84,8 @@
 	E("stats", "counters, on SIGUSR1 and every --stats-every; one for all, one per peer")   \
 	F("peer", UINT, "?of this peer; absent: of the program")                                \
 	F("peers", UINT, "?connected peers, of the program")                                    \
+	F("client", UINT, "?of this client of a mesh")                                          \
+	F("clients", UINT, "?of a mesh: connected clients")                                     \
 	F("sent_messages", UINT, "handed to the transport")                                     \
 	F("sent_bytes", UINT, "payload")                                                        \
 	F("received_messages", UINT, "")                                                        \
@@ -90,6 +102,8 @@
 	F("mtu_bytes", UINT, "?UDP payload in use")                                             \
 	F("resent_messages", UINT, "?of a mesh: sent again after a connection was lost")        \
 	F("reconnects", UINT, "?of a mesh: connections lost")                                   \
+	F("rounds", UINT, "?of a mesh: times that sending turned to receiving or back")         \
+	F("state", TEXT, "?of a party: connecting, connected, closing, closed, disconnected")   \
 	E("error", "something failed; the last line of a run that fails")                       \
 	F("code", UINT, "the exit status it leads to, snet(7)")                                 \
 	F("reason", TEXT, "one word")                                                           \

@@ -73,12 +73,22 @@ static void bad_to(struct hub *h, uint32_t number, uint64_t line)
 	bad_item(h, &err, line);
 }
 
+static void bad_client(struct hub *h, const struct input_message *msg)
+{
+	struct snet_error err;
+
+	snet_fail(&err, SNET_ENOENT,
+		  "message %llu: no client:%llu; clients are those of snet-party",
+		  (unsigned long long)msg->line, (unsigned long long)msg->clients[0]);
+	bad_item(h, &err, msg->line);
+}
+
 static void on_item(struct duct *d, const struct input_message *msg, void *user)
 {
 	struct hub *h = user;
 
 	(void)d;
-	if (msg->all || !msg->n_to) {
+	if (msg->all || (!msg->n_to && !msg->n_clients)) {
 		for (struct snet_list *n = h->mates.next; n != &h->mates; n = n->next) {
 			struct mate *m = SNET_OF(n, struct mate, node);
 
@@ -97,6 +107,8 @@ static void on_item(struct duct *d, const struct input_message *msg, void *user)
 		if (m)
 			m->item = h->item;
 	}
+	if (msg->n_clients)
+		bad_client(h, msg);
 	if (h->n_full)
 		duct_hold(&h->duct);
 }

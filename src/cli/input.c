@@ -27,6 +27,7 @@ void input_free(struct input *in)
 	input_drop_parts(in);
 	free(in->parts);
 	free(in->json.to);
+	free(in->json.clients);
 	snet_block_free(in->block);
 	free(in);
 }

@@ -31,8 +31,10 @@ struct input_opts {
  * may be kept by taking a hold. */
 struct input_message {
 	bool all;           /* to everyone */
-	const uint32_t *to; /* to these; n_to 0 and not all: it did not say */
+	const uint32_t *to; /* to these; neither they nor clients nor all: it did not say */
 	size_t n_to;
+	const uint64_t *clients; /* and to these clients of a mesh */
+	size_t n_clients;
 	unsigned stream; /* 0..15 */
 	uint8_t kind;
 	const struct snet_slice *v; /* the payload; n may be 0 */

@@ -84,6 +84,8 @@ int input_next_json(struct input *in, struct input_message *m, struct snet_error
 		m->all = in->json.all;
 		m->to = in->json.to;
 		m->n_to = in->json.n_to;
+		m->clients = in->json.clients;
+		m->n_clients = in->json.n_clients;
 		m->stream = in->json.stream;
 		m->kind = in->json.kind;
 		return input_whole(in, m, in->json.payload, in->json.n);

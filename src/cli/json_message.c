@@ -11,7 +11,7 @@
 #include "transport/transport.h"
 
 /* Keys of ours that mean nothing on input: what one program writes another may read. */
-enum key { TO, TEXT, JSON, DATA, HEX, KIND, STREAM, EVENT, FROM, SEQ, PEER, KEYS };
+enum key { TO, TEXT, JSON, DATA, HEX, KIND, STREAM, EVENT, FROM, SEQ, PEER, CLIENT, KEYS };
 
 static const struct {
 	const char *name;
@@ -22,7 +22,7 @@ static const struct {
 		s, sizeof(s) - 1 \
 	}
 	KEY("to"),     KEY("text"),  KEY("json"), KEY("data"), KEY("hex"),  KEY("kind"),
-	KEY("stream"), KEY("event"), KEY("from"), KEY("seq"),  KEY("peer"),
+	KEY("stream"), KEY("event"), KEY("from"), KEY("seq"),  KEY("peer"), KEY("client"),
 #undef KEY
 };
 
@@ -43,22 +43,73 @@ static enum key find(const uint8_t *p, size_t n)
 	return k;
 }
 
-static bool add_to(struct line *l, uint64_t id)
+/* Room for one more, of size bytes each. */
+static bool make_room(struct line *l, void **v, size_t n, size_t *cap, size_t size)
+{
+	void *grown;
+
+	if (n == INPUT_TO_MAX)
+		return json_fail(&l->j, "\"to\": too many");
+	if (n < *cap)
+		return true;
+	grown = realloc(*v, (*cap * 2 + 8) * size);
+	if (!grown) {
+		l->rc = SNET_ENOMEM;
+		return json_fail(&l->j, snet_err_text(SNET_ENOMEM));
+	}
+	*v = grown;
+	*cap = *cap * 2 + 8;
+	return true;
+}
+
+static bool is_client(const uint8_t *p, size_t n, uint64_t *id)
+{
+	static const char begin[] = "client:";
+	const size_t skip = sizeof(begin) - 1;
+	struct json digits;
+
+	if (n <= skip || memcmp(p, begin, skip) || p[skip] < '0' || p[skip] > '9')
+		return false;
+	digits = json_of((uint8_t *)p + skip, n - skip);
+	return json_uint(&digits, id, UINT64_MAX) && digits.at == digits.end;
+}
+
+/* "all", which goes alone, or "client:<id>". */
+static bool read_to_name(struct line *l, bool alone)
 {
 	struct json_message *m = l->m;
-	uint32_t *grown;
+	void *clients = m->clients;
+	uint64_t id;
+	uint8_t *p;
+	size_t n;
 
-	if (m->n_to == INPUT_TO_MAX)
-		return json_fail(&l->j, "\"to\": too many");
-	if (m->n_to == m->cap_to) {
-		grown = realloc(m->to, (m->cap_to * 2 + 8) * sizeof(*grown));
-		if (!grown) {
-			l->rc = SNET_ENOMEM;
-			return json_fail(&l->j, snet_err_text(SNET_ENOMEM));
-		}
-		m->to = grown;
-		m->cap_to = m->cap_to * 2 + 8;
-	}
+	if (!json_string(&l->j, &p, &n))
+		return false;
+	m->all = alone && n == 3 && !memcmp(p, "all", 3);
+	if (m->all)
+		return true;
+	if (!is_client(p, n, &id))
+		return json_fail(&l->j,
+				 "\"to\": an id, \"client:<id>\", a list of such, or \"all\"");
+	if (!make_room(l, &clients, m->n_clients, &m->cap_clients, sizeof(id)))
+		return false;
+	m->clients = clients;
+	m->clients[m->n_clients++] = id;
+	return true;
+}
+
+static bool read_to_one(struct line *l, bool alone)
+{
+	struct json_message *m = l->m;
+	void *to = m->to;
+	uint64_t id;
+
+	if (json_is(&l->j, '"'))
+		return read_to_name(l, alone);
+	if (!json_uint(&l->j, &id, PARTY_ALL - 1) ||
+	    !make_room(l, &to, m->n_to, &m->cap_to, sizeof(*m->to)))
+		return false;
+	m->to = to;
 	m->to[m->n_to++] = (uint32_t)id;
 	return true;
 }
@@ -66,23 +117,14 @@ static bool add_to(struct line *l, uint64_t id)
 static bool read_to(struct line *l)
 {
 	struct json *j = &l->j;
-	uint64_t id;
-	uint8_t *p;
-	size_t n;
 
-	if (json_is(j, '"')) {
-		if (!json_string(j, &p, &n))
-			return false;
-		l->m->all = n == 3 && !memcmp(p, "all", 3);
-		return l->m->all || json_fail(j, "\"to\": an id, a list of ids, or \"all\"");
-	}
 	if (!json_is(j, '['))
-		return json_uint(j, &id, PARTY_ALL - 1) && add_to(l, id);
+		return read_to_one(l, true);
 	j->at++;
 	if (json_is(j, ']'))
 		return json_fail(j, "\"to\": an empty list");
 	for (;;) {
-		if (!json_uint(j, &id, PARTY_ALL - 1) || !add_to(l, id))
+		if (!read_to_one(l, false))
 			return false;
 		if (json_is(j, ']'))
 			break;
@@ -249,7 +291,7 @@ int json_message_parse(struct json_message *m, uint8_t *line, size_t n, struct s
 	char unknown[64] = "";
 
 	m->all = false;
-	m->n_to = m->n = 0;
+	m->n_to = m->n_clients = m->n = 0;
 	if ((!n || line[0] != '{') && is_blank(line, n))
 		return 0;
 	if (!read_object(&l, unknown))

@@ -7,11 +7,13 @@
 
 #include "base/bytes.h"
 
-/* Zeroed before the first line; to is reused from line to line and freed by the owner. */
+/* Zeroed before the first line; to and clients are reused from line to
+ * line and freed by the owner. */
 struct json_message {
 	bool all;
 	uint32_t *to;
-	size_t n_to, cap_to;
+	uint64_t *clients; /* "client:<id>" */
+	size_t n_to, cap_to, n_clients, cap_clients;
 	unsigned stream; /* set before by the caller to what it is when the line does not say */
 	uint8_t kind;    /* the same */
 	uint8_t *payload; /* inside the line */

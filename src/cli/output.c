@@ -81,20 +81,21 @@ static void put_payload(struct snet_buf *b, enum payload payload, const uint8_t 
 	snet_json_base64(b, "data", p, n);
 }
 
-int output_json(struct snet_buf *b, enum payload payload, uint32_t from,
-		const struct snet_message *m)
+#define MESSAGE "{\"event\":\"message\",\"from\":"
+#define CLIENT_MESSAGE "{\"event\":\"message\",\"client\":"
+
+/* begin: up to the sender's number. */
+static int put_message(struct snet_buf *b, const char *begin, enum payload payload,
+		       uint32_t from, const struct snet_message *m)
 {
-	static const char begin[] = "{\"event\":\"message\",\"from\":";
 	char kind[KIND_TEXT];
 	size_t start = b->n;
+	uint8_t *to;
 
-	snet_buf_add(b, begin, sizeof(begin) - 1);
-	if (!b->bad) {
-		uint8_t *to = snet_buf_room(b, SNET_DECIMAL_MAX);
-
-		if (to)
-			snet_buf_took(b, snet_decimal(to, from));
-	}
+	snet_buf_add(b, begin, strlen(begin));
+	to = b->bad ? NULL : snet_buf_room(b, SNET_DECIMAL_MAX);
+	if (to)
+		snet_buf_took(b, snet_decimal(to, from));
 	snet_json_uint(b, "seq", m->seq);
 	if (m->stream)
 		snet_json_uint(b, "stream", m->stream);
@@ -104,15 +105,21 @@ int output_json(struct snet_buf *b, enum payload payload, uint32_t from,
 	return b->bad ? take_back(b, start) : SNET_OK;
 }
 
-/* For people: text where it is text. */
-static int put_words(struct snet_buf *b, enum payload payload, uint32_t from,
+int output_json(struct snet_buf *b, enum payload payload, uint32_t from,
+		const struct snet_message *m)
+{
+	return put_message(b, MESSAGE, payload, from, m);
+}
+
+/* For people: text where it is text. who: the event and the key of the sender. */
+static int put_words(struct snet_buf *b, const char *who, enum payload payload, uint32_t from,
 		     const struct snet_message *m)
 {
 	char kind[KIND_TEXT];
 	size_t start = b->n;
 	uint8_t *to;
 
-	snet_buf_fmt(b, "message from=%lu seq=%llu", (unsigned long)from,
+	snet_buf_fmt(b, "%s=%lu seq=%llu", who, (unsigned long)from,
 		     (unsigned long long)m->seq);
 	if (m->stream)
 		snet_buf_fmt(b, " stream=%u", m->stream);
@@ -132,11 +139,14 @@ static int put_words(struct snet_buf *b, enum payload payload, uint32_t from,
 	return b->bad ? take_back(b, start) : SNET_OK;
 }
 
-static int put_object(struct output *o, uint32_t from, const struct snet_message *m)
+static int put_object(struct output *o, bool client, uint32_t from,
+		      const struct snet_message *m)
 {
 	struct snet_buf *b = sink_buf(o->sink);
-	int rc = o->words ? put_words(b, o->payload, from, m)
-			  : output_json(b, o->payload, from, m);
+	int rc = o->words ? put_words(b, client ? "message client" : "message from", o->payload,
+				      from, m)
+			  : put_message(b, client ? CLIENT_MESSAGE : MESSAGE, o->payload, from,
+					m);
 
 	sink_wrote(o->sink);
 	return rc;
@@ -188,7 +198,7 @@ int output_message(struct output *o, uint32_t from, const struct snet_message *m
 
 	switch (o->format) {
 	case FORMAT_JSON:
-		return put_object(o, from, m);
+		return put_object(o, false, from, m);
 	case FORMAT_LINES:
 		look_for_newline(o, from, m);
 		return put_bytes(o, head, 0, m->p, m->n, "\n", 1);
@@ -203,4 +213,89 @@ int output_message(struct output *o, uint32_t from, const struct snet_message *m
 		return put_bytes(o, head, 0, m->p, m->n, "", 0);
 	}
 	return SNET_EINVAL;
+}
+
+int output_client(struct output *o, uint32_t number, const struct snet_message *m)
+{
+	if (o->format == FORMAT_JSON)
+		return put_object(o, true, number, m);
+	return output_message(o, OUTPUT_CLIENT + number, m);
+}
+
+/* ---- rounds */
+
+void output_round_begin(struct output *o, uint64_t number)
+{
+	struct snet_buf *b;
+
+	o->next = false;
+	if (o->format != FORMAT_JSON || o->words)
+		return;
+	b = sink_buf(o->sink);
+	snet_json_open(b);
+	snet_json_words(b, "event", "round");
+	snet_json_uint(b, "round", number);
+	snet_json_key(b, "messages");
+	snet_buf_u8(b, '[');
+	sink_wrote(o->sink);
+}
+
+static int put_of_round(struct output *o, uint32_t from, const struct snet_message *m)
+{
+	struct snet_buf *b = sink_buf(o->sink);
+	char kind[KIND_TEXT];
+	size_t start = b->n;
+	int rc = SNET_OK;
+
+	if (o->next)
+		snet_buf_u8(b, ',');
+	o->next = true;
+	snet_json_open(b);
+	snet_json_uint(b, "from", from);
+	snet_json_words(b, "kind", kind_print(m->kind, kind));
+	put_payload(b, o->payload, m->p, m->n);
+	snet_json_close(b);
+	if (b->bad)
+		rc = take_back(b, start);
+	sink_wrote(o->sink);
+	return rc;
+}
+
+int output_round_message(struct output *o, uint32_t from, const struct snet_message *m,
+			 bool present)
+{
+	struct snet_buf *b;
+	int rc;
+
+	if (o->format != FORMAT_JSON)
+		return output_message(o, from, m);
+	if (!present)
+		return SNET_OK;
+	if (!o->words)
+		return put_of_round(o, from, m);
+	b = sink_buf(o->sink);
+	rc = put_words(b, "round from", o->payload, from, m);
+	sink_wrote(o->sink);
+	return rc;
+}
+
+void output_round_end(struct output *o, uint64_t number, const void *missing, size_t n)
+{
+	struct snet_buf *b;
+
+	if (o->format != FORMAT_JSON || (o->words && !n))
+		return;
+	b = sink_buf(o->sink);
+	if (o->words) {
+		snet_buf_fmt(b, "round missing=%.*s seq=%llu\n", (int)n, (const char *)missing,
+			     (unsigned long long)number);
+	} else {
+		snet_buf_u8(b, ']');
+		snet_json_key(b, "missing");
+		snet_buf_u8(b, '[');
+		snet_buf_add(b, missing, n);
+		snet_buf_u8(b, ']');
+		snet_json_line(b);
+	}
+	sink_wrote(o->sink);
 }

@@ -2,10 +2,16 @@
 
 #include "cli/groups.h"
 #include "cli/out.h"
-#include "cli/party.h"
+#include "cli/party_impl.h"
 #include "cli/ready.h"
 #include "cli/say.h"
 #include "crypto/identity.h"
+
+static const char *const states[] = {
+	[SNET_MESH_CONNECTING] = "connecting",     [SNET_MESH_CONNECTED] = "connected",
+	[SNET_MESH_CLOSING] = "closing",           [SNET_MESH_CLOSED] = "closed",
+	[SNET_MESH_DISCONNECTED] = "disconnected",
+};
 
 void party_say_listening(struct party *p)
 {
@@ -76,7 +82,9 @@ void party_say_up(struct party *p, uint32_t i, bool anew, uint64_t lost)
 		  out_text("name", who->name[0] ? who->name : NULL),
 		  out_text("address", snet_addr_print(&c->remote, at)),
 		  out_text("key", snet_keyid_print(c->peer_key, key)),
-		  out_text("role", "server"), out_text("profile", "snet/1"),
+		  out_text("role", "server"),
+		  out_text("profile",
+			   c->profile == SNET_PROFILE_SNET1 ? "snet/1" : "stoffelnet-0.1"),
 		  out_bool("dialled", c->dialled), out_bool("anew", anew),
 		  out_if(lost, out_uint("missed_messages", lost)));
 }
@@ -94,50 +102,111 @@ void party_say_down(struct party *p, uint32_t i, int code, const char *why, bool
 		  out_bool("by_peer", by_peer), out_uint("sent_messages", s.sent),
 		  out_uint("sent_bytes", s.sent_bytes),
 		  out_uint("received_messages", s.received),
-		  out_uint("received_bytes", s.received_bytes));
+		  out_uint("received_bytes", s.received_bytes),
+		  out_text("state", states[s.state]));
 	if (code)
 		say_note("party %u: %s%s", who->id, by_peer ? "it said: " : "", why);
+}
+
+void party_say_client_up(const struct party_client *c)
+{
+	const struct snet_conn *conn = snet_peer_conn(c->peer);
+	char at[SNET_ADDR_TEXT], key[SNET_KEYID_TEXT];
+
+	out_event("peer.up", out_uint("client", c->number), out_text("name", c->name),
+		  out_text("address", snet_addr_print(&conn->remote, at)),
+		  out_text("key", snet_keyid_print(conn->peer_key, key)),
+		  out_text("role", "client"),
+		  out_text("profile", roster_profiles[conn->profile == SNET_PROFILE_SNET1
+							      ? ROSTER_PROFILE_SNET1
+							      : ROSTER_PROFILE_STOFFELNET_0_1]),
+		  out_bool("dialled", false));
+}
+
+void party_say_client_down(const struct party_client *c, int code, const char *why,
+			   bool by_peer)
+{
+	char key[SNET_KEYID_TEXT];
+
+	out_event("peer.down", out_uint("client", c->number),
+		  out_text("key", snet_keyid_print(snet_peer_conn(c->peer)->peer_key, key)),
+		  out_text("reason", snet_err_name(code)), out_text("text", why),
+		  out_bool("by_peer", by_peer), out_uint("sent_messages", c->sent),
+		  out_uint("sent_bytes", c->sent_bytes),
+		  out_uint("received_messages", c->received),
+		  out_uint("received_bytes", c->received_bytes));
+	if (code)
+		say_note("client:%u: %s%s", c->number, by_peer ? "it said: " : "", why);
+}
+
+static void stats_of_conn(struct snet_peer *peer, struct snet_conn_stats *s)
+{
+	*s = (struct snet_conn_stats){ .packets_lost = UINT64_MAX };
+	if (peer && snet_peer_conn(peer)->open)
+		snet_peer_conn(peer)->transport->stats(snet_peer_conn(peer), s);
+}
+
+static void add(struct snet_mesh_stats *all, const struct snet_mesh_stats *m)
+{
+	all->sent += m->sent;
+	all->sent_bytes += m->sent_bytes;
+	all->received += m->received;
+	all->received_bytes += m->received_bytes;
+	all->resent += m->resent;
+	all->reconnects += m->reconnects;
 }
 
 static void stats_of(struct party *p, uint32_t i, struct snet_mesh_stats *all)
 {
 	struct snet_peer *peer = snet_mesh_peer(p->mesh, i);
-	struct snet_conn_stats s = { 0 };
+	struct snet_conn_stats s;
 	struct snet_mesh_stats m;
 	bool there = peer && snet_peer_conn(peer)->open;
 
 	snet_mesh_stats(p->mesh, i, &m);
-	all->sent += m.sent;
-	all->sent_bytes += m.sent_bytes;
-	all->received += m.received;
-	all->received_bytes += m.received_bytes;
-	all->resent += m.resent;
-	all->reconnects += m.reconnects;
-	if (there)
-		snet_peer_conn(peer)->transport->stats(snet_peer_conn(peer), &s);
-	out_event("stats", out_uint("peer", p->members[i].who->id),
-		  out_uint("sent_messages", m.sent), out_uint("sent_bytes", m.sent_bytes),
-		  out_uint("received_messages", m.received),
-		  out_uint("received_bytes", m.received_bytes),
-		  out_uint("dropped_messages", p->members[i].dropped),
-		  out_uint("queued_bytes", m.queued),
-		  out_if(there, out_uint("rtt_us", s.rtt_us)),
-		  out_if(there, out_uint("rtt_min_us", s.rtt_min_us)),
-		  out_if(there, out_uint("cwnd_bytes", s.cwnd)),
-		  out_if(there, out_uint("in_flight_bytes", s.in_flight)),
-		  out_if(there, out_uint("wire_sent_bytes", s.bytes_sent)),
-		  out_if(there, out_uint("wire_received_bytes", s.bytes_received)),
-		  out_if(there && s.packets_lost != UINT64_MAX,
-			 out_uint("lost_packets", s.packets_lost)),
-		  out_if(there, out_uint("mtu_bytes", s.mtu)),
-		  out_uint("resent_messages", m.resent), out_uint("reconnects", m.reconnects));
+	add(all, &m);
+	stats_of_conn(peer, &s);
+	out_event(
+		"stats", out_uint("peer", p->members[i].who->id),
+		out_uint("sent_messages", m.sent), out_uint("sent_bytes", m.sent_bytes),
+		out_uint("received_messages", m.received),
+		out_uint("received_bytes", m.received_bytes),
+		out_uint("dropped_messages", p->members[i].dropped),
+		out_uint("queued_bytes", m.queued), out_if(there, out_uint("rtt_us", s.rtt_us)),
+		out_if(there, out_uint("rtt_min_us", s.rtt_min_us)),
+		out_if(there, out_uint("cwnd_bytes", s.cwnd)),
+		out_if(there, out_uint("in_flight_bytes", s.in_flight)),
+		out_if(there, out_uint("wire_sent_bytes", s.bytes_sent)),
+		out_if(there, out_uint("wire_received_bytes", s.bytes_received)),
+		out_if(s.packets_lost != UINT64_MAX, out_uint("lost_packets", s.packets_lost)),
+		out_if(there, out_uint("mtu_bytes", s.mtu)),
+		out_uint("resent_messages", m.resent), out_uint("reconnects", m.reconnects),
+		out_uint("rounds", m.rounds), out_text("state", states[m.state]));
+}
+
+static void stats_of_client(const struct party_client *c, struct snet_mesh_stats *all)
+{
+	const struct snet_mesh_stats m = { .sent = c->sent,
+					   .sent_bytes = c->sent_bytes,
+					   .received = c->received,
+					   .received_bytes = c->received_bytes };
+	struct snet_conn_stats s;
+
+	add(all, &m);
+	stats_of_conn(c->peer, &s);
+	out_event("stats", out_uint("client", c->number), out_uint("sent_messages", c->sent),
+		  out_uint("sent_bytes", c->sent_bytes),
+		  out_uint("received_messages", c->received),
+		  out_uint("received_bytes", c->received_bytes),
+		  out_uint("dropped_messages", c->dropped),
+		  out_if(c->peer, out_uint("rtt_us", s.rtt_us)));
 }
 
 void party_stats(void *user)
 {
 	struct party *p = user;
-	struct snet_mesh_stats all = { 0 };
-	uint64_t dropped = 0;
+	struct snet_mesh_stats all = p->gone;
+	uint64_t dropped = 0, rounds = snet_mesh_rounds(p->mesh);
 
 	for (uint32_t i = 0; i < p->n; i++) {
 		if (p->members[i].who == p->self)
@@ -145,12 +214,16 @@ void party_stats(void *user)
 		stats_of(p, i, &all);
 		dropped += p->members[i].dropped;
 	}
-	out_event("stats", out_uint("peers", p->n_up),
+	for (struct snet_list *n = p->clients.next; n != &p->clients; n = n->next) {
+		stats_of_client(SNET_OF(n, struct party_client, node), &all);
+		dropped += SNET_OF(n, struct party_client, node)->dropped;
+	}
+	out_event("stats", out_uint("peers", p->n_up), out_uint("clients", p->n_clients),
 		  out_uint("sent_messages", all.sent + p->own_sent),
 		  out_uint("sent_bytes", all.sent_bytes + p->own_bytes),
 		  out_uint("received_messages", all.received + p->own_sent),
 		  out_uint("received_bytes", all.received_bytes + p->own_bytes),
 		  out_uint("dropped_messages", dropped),
 		  out_uint("resent_messages", all.resent),
-		  out_uint("reconnects", all.reconnects));
+		  out_uint("reconnects", all.reconnects), out_uint("rounds", rounds));
 }

@@ -101,6 +101,18 @@ static int take_address(struct roster_member *m, const json_t *v, const struct a
 	return SNET_OK;
 }
 
+static int take_profile(enum roster_profile *to, const json_t *v, const struct at *at)
+{
+	for (size_t i = 1; i < COUNT(roster_profiles); i++) {
+		if (json_is_string(v) && !strcmp(json_string_value(v), roster_profiles[i])) {
+			*to = (enum roster_profile)i;
+			return SNET_OK;
+		}
+	}
+	return bad(at, "profile: want \"%s\" or \"%s\"", roster_profiles[1],
+		   roster_profiles[2]);
+}
+
 static int take_field(struct roster_member *m, const char *key, const json_t *v,
 		      const struct at *at)
 {
@@ -108,6 +120,8 @@ static int take_field(struct roster_member *m, const char *key, const json_t *v,
 		return take_name(m->name, v, key, at);
 	if (!strcmp(key, "address"))
 		return take_address(m, v, at);
+	if (!strcmp(key, "profile"))
+		return take_profile(&m->profile, v, at);
 	if (!strcmp(key, "id")) {
 		if (!json_is_integer(v) || json_integer_value(v) < 0 ||
 		    json_integer_value(v) > ROSTER_ID_MAX)
@@ -231,18 +245,6 @@ static int sort_all(struct roster *r, const struct at *at)
 
 /* ---- the file */
 
-static int take_profile(struct roster *r, const json_t *v, const struct at *at)
-{
-	for (size_t i = 1; i < COUNT(roster_profiles); i++) {
-		if (json_is_string(v) && !strcmp(json_string_value(v), roster_profiles[i])) {
-			r->profile = (enum roster_profile)i;
-			return SNET_OK;
-		}
-	}
-	return bad(at, "profile: want \"%s\" or \"%s\"", roster_profiles[1],
-		   roster_profiles[2]);
-}
-
 static int take_top(struct roster *r, json_t *top, struct at *at)
 {
 	json_t *v;
@@ -252,7 +254,7 @@ static int take_top(struct roster *r, json_t *top, struct at *at)
 		if (!strcmp(at->key, "session"))
 			rc = take_name(r->session, v, at->key, at);
 		else if (!strcmp(at->key, "profile"))
-			rc = take_profile(r, v, at);
+			rc = take_profile(&r->profile, v, at);
 		else if (strcmp(at->key, "parties") && strcmp(at->key, "clients"))
 			rc = bad(at, "unknown key \"%.64s\"", at->key);
 		else if (!json_is_array(v))

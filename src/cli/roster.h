@@ -2,7 +2,8 @@
  * address and key, clients a key.
  *
  *	{"session": "label", "profile": "snet/1",
- *	 "parties": [{"id": 0, "name": "a", "address": "quic://h:9000", "key": "<keyid>"}],
+ *	 "parties": [{"id": 0, "name": "a", "address": "quic://h:9000", "key": "<keyid>"},
+ *	             {"id": 1, ..., "profile": "stoffelnet-0.1"}],
  *	 "clients": [{"id": 7, "name": "c", "key": "<keyid>"}]}
  *
  * Parties must be there, each with id, address and key. What is not listed
@@ -33,7 +34,8 @@ struct roster_member {
 	bool client;
 	char name[SNET_NAME_TEXT]; /* "" when it has none */
 	bool has_address;          /* every party has one */
-	struct snet_url address;   /* without a key: that stands beside it */
+	enum roster_profile profile;
+	struct snet_url address; /* without a key: that stands beside it */
 	uint8_t key[SNET_KEYID_BYTES];
 };
 

@@ -77,6 +77,8 @@ void roster_print_member(struct snet_buf *b, const struct roster_member *m)
 	if (m->has_address)
 		snet_json_words(b, "address", snet_url_print(&m->address, address));
 	snet_json_words(b, "key", snet_keyid_print(m->key, key));
+	if (m->profile)
+		snet_json_words(b, "profile", roster_profiles[m->profile]);
 	snet_json_close(b);
 }
 

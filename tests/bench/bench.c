@@ -24,12 +24,22 @@ void bench_die(const char *fmt, ...)
 	exit(1);
 }
 
-uint64_t bench_now_ns(void)
+static uint64_t read_clock(clockid_t id)
 {
 	struct timespec t;
 
-	clock_gettime(CLOCK_MONOTONIC, &t);
+	clock_gettime(id, &t);
 	return (uint64_t)t.tv_sec * 1000000000u + (uint64_t)t.tv_nsec;
+}
+
+uint64_t bench_now_ns(void)
+{
+	return read_clock(CLOCK_MONOTONIC);
+}
+
+uint64_t bench_cpu_ns(void)
+{
+	return read_clock(CLOCK_PROCESS_CPUTIME_ID);
 }
 
 void bench_pin(unsigned nth)
@@ -90,6 +100,12 @@ void bench_print_rounds(uint64_t *ns, size_t rounds, size_t bytes)
 	printf("{\"rounds\":%zu,\"bytes\":%zu,\"p50_us\":%.2f,\"p99_us\":%.2f,\"max_us\":%.2f}"
 	       "\n",
 	       rounds, bytes, p50, p99, (double)ns[rounds - 1] / 1e3);
+}
+
+void bench_print_rate(FILE *out, uint64_t rounds, uint64_t elapsed_ns)
+{
+	fprintf(out, "{\"rounds\":%llu,\"per_second\":%.1f}\n", (unsigned long long)rounds,
+		(double)rounds * 1e9 / (double)elapsed_ns);
 }
 
 pid_t bench_fork(unsigned nth, void (*fn)(void *arg), void *arg)

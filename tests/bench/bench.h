@@ -6,11 +6,15 @@
 
 #include <stddef.h>
 #include <stdint.h>
+#include <stdio.h>
 #include <sys/types.h>
+
+enum { BENCH_WARM_UP = 500 }; /* rounds that are not counted */
 
 void bench_die(const char *fmt, ...) __attribute__((format(printf, 1, 2), noreturn));
 
 uint64_t bench_now_ns(void); /* monotonic, the same clock in every process */
+uint64_t bench_cpu_ns(void); /* processor time of this process */
 
 /* Binds this process to the nth processor it may use, counted from 0 and around. Where a pair
  * of processes runs decides what a wake-up costs, so both sides of a ratio are laid out alike:
@@ -26,6 +30,9 @@ double bench_quantile_us(uint64_t *ns, size_t n, double q);
 
 /* Prints {"rounds":..,"bytes":..,"p50_us":..,"p99_us":..,"max_us":..}. Sorts. */
 void bench_print_rounds(uint64_t *ns, size_t rounds, size_t bytes);
+
+/* Prints {"rounds":..,"per_second":..}. */
+void bench_print_rate(FILE *out, uint64_t rounds, uint64_t elapsed_ns);
 
 /* A process that runs fn(arg) on processor nth, exits 0 after it, and dies with its parent. */
 pid_t bench_fork(unsigned nth, void (*fn)(void *arg), void *arg);

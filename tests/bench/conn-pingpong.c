@@ -11,7 +11,7 @@
 #include "bench.h"
 #include "node.h"
 
-enum { WARM_UP = 500, BYTES_MAX = 65536, TOO_LATE_S = 120 };
+enum { BYTES_MAX = 65536, TOO_LATE_S = 120 };
 
 /* ---- both ends */
 static void transmit(struct snet_conn *c, const uint8_t *p, size_t n)
@@ -108,9 +108,9 @@ static void on_ping_data(struct snet_conn *c, unsigned stream, const uint8_t *da
 	c->transport->consumed(c, stream, n);
 	if (p->have < p->bytes)
 		return;
-	if (p->done >= WARM_UP)
-		p->ns[p->done - WARM_UP] = bench_now_ns() - p->begin;
-	if (++p->done < WARM_UP + p->rounds)
+	if (p->done >= BENCH_WARM_UP)
+		p->ns[p->done - BENCH_WARM_UP] = bench_now_ns() - p->begin;
+	if (++p->done < BENCH_WARM_UP + p->rounds)
 		next(p, c);
 	else
 		c->transport->close(c, SNET_OK, "done");
@@ -123,7 +123,7 @@ static void on_ping_close(struct snet_conn *c, int code, const char *why, bool b
 
 	(void)c;
 	(void)by_peer;
-	if (p->done < WARM_UP + p->rounds)
+	if (p->done < BENCH_WARM_UP + p->rounds)
 		bench_die("after %zu rounds: %s: %s", p->done, snet_err_text(code), why);
 	snet_loop_stop(p->node.loop);
 }

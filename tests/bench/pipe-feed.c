@@ -8,6 +8,8 @@
  *   pipe-feed raw BYTES           that many bytes
  *   pipe-feed framed COUNT SIZE   COUNT messages of SIZE bytes, each after its length
  *   pipe-feed json COUNT SIZE     COUNT lines {"data":"<base64 of SIZE bytes>"}
+ *   pipe-feed addressed COUNT SIZE TO
+ *   pipe-feed json COUNT SIZE TO  to the parties in TO in turn, a digit each
  *   pipe-feed drain [-l]          {"bytes":..,"lines":..,"start_ns":..,"end_ns":..};
  *                                 -l: reads, to count lines too
  *   pipe-feed echo                stdin to stdout, as it comes: cat without its buffer */
@@ -109,19 +111,30 @@ static void feed_raw(uint64_t total)
 	free(p);
 }
 
-static size_t put_frame(uint8_t *out, const uint8_t *body, size_t n)
+static uint8_t *put32(uint8_t *out, size_t v)
 {
 	for (unsigned i = 0; i < 4; i++)
-		out[i] = (uint8_t)(n >> (24 - 8 * i));
-	memcpy(out + 4, body, n);
-	return n + 4;
+		*out++ = (uint8_t)(v >> (24 - 8 * i));
+	return out;
 }
 
-static size_t put_json(uint8_t *out, const uint8_t *body, size_t n)
+/* to: a digit, or NULL where nobody is named. */
+static size_t put_frame(uint8_t *out, const char *to, const uint8_t *body, size_t n)
+{
+	uint8_t *at = put32(out, to ? n + 4 : n);
+
+	if (to)
+		at = put32(at, (size_t)(*to - '0'));
+	memcpy(at, body, n);
+	return (size_t)(at + n - out);
+}
+
+static size_t put_json(uint8_t *out, const char *to, const uint8_t *body, size_t n)
 {
 	static const char digits[] =
 		"ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789+/";
-	uint8_t *at = out + sprintf((char *)out, "{\"data\":\"");
+	uint8_t *at = out + (to ? sprintf((char *)out, "{\"to\":%c,\"data\":\"", *to)
+				: sprintf((char *)out, "{\"data\":\""));
 
 	for (size_t i = 0; i < n; i += 3) {
 		unsigned v = (unsigned)body[i] << 16;
@@ -137,18 +150,21 @@ static size_t put_json(uint8_t *out, const uint8_t *body, size_t n)
 	return (size_t)(at + 3 - out);
 }
 
-typedef size_t put_fn(uint8_t *out, const uint8_t *body, size_t n);
+typedef size_t put_fn(uint8_t *out, const char *to, const uint8_t *body, size_t n);
 
-/* The period: as many different messages as make up about one write, at least one. All are
- * equally long. */
-static void feed_messages(put_fn *put, uint64_t count, size_t size)
+/* The period: as many different messages as make up about one write, at least one, and as many
+ * for each party. All are equally long. */
+static void feed_messages(put_fn *put, uint64_t count, size_t size, const char *to)
 {
-	size_t room = 2 * size + 32, in_period = 0, length = 0;
+	size_t each = to ? strlen(to) : 1, room = each * (2 * size + 64);
+	size_t in_period = 0, length = 0;
 	uint8_t *body = allocated(size), *p = allocated(CHUNK + room);
 
-	while (!in_period || (length < CHUNK && in_period < count)) {
+	if (to && (!*to || strspn(to, "0123456789") != each || count % each))
+		bench_die("TO: digits, and COUNT a multiple of how many");
+	while (!in_period || in_period % each || (length < CHUNK && in_period < count)) {
 		fill(body, size);
-		length += put(p + length, body, size);
+		length += put(p + length, to ? to + in_period % each : NULL, body, size);
 		in_period++;
 	}
 	feed(p, length, count * (length / in_period));
@@ -223,18 +239,30 @@ static void echo(void)
 	}
 }
 
+static int usage(void)
+{
+	bench_die("usage: raw BYTES | framed COUNT SIZE | addressed COUNT SIZE TO | "
+		  "json COUNT SIZE [TO] | drain [-l] | echo");
+}
+
+static int feed_as(put_fn *put, char **argv, const char *to)
+{
+	feed_messages(put, bench_number(argv[0], "COUNT"), bench_number(argv[1], "SIZE"), to);
+	return 0;
+}
+
 int main(int argc, char **argv)
 {
 	const char *mode = argc > 1 ? argv[1] : "";
 
+	if (!strcmp(mode, "framed") && argc == 4)
+		return feed_as(put_frame, argv + 2, NULL);
+	if (!strcmp(mode, "addressed") && argc == 5)
+		return feed_as(put_frame, argv + 2, argv[4]);
+	if (!strcmp(mode, "json") && (argc == 4 || argc == 5))
+		return feed_as(put_json, argv + 2, argv[4]);
 	if (!strcmp(mode, "raw") && argc == 3)
 		feed_raw(bench_number(argv[2], "BYTES"));
-	else if (!strcmp(mode, "framed") && argc == 4)
-		feed_messages(put_frame, bench_number(argv[2], "COUNT"),
-			      bench_number(argv[3], "SIZE"));
-	else if (!strcmp(mode, "json") && argc == 4)
-		feed_messages(put_json, bench_number(argv[2], "COUNT"),
-			      bench_number(argv[3], "SIZE"));
 	else if (!strcmp(mode, "drain") && argc == 2)
 		drain(0);
 	else if (!strcmp(mode, "drain") && argc == 3 && !strcmp(argv[2], "-l"))
@@ -242,7 +270,6 @@ int main(int argc, char **argv)
 	else if (!strcmp(mode, "echo") && argc == 2)
 		echo();
 	else
-		bench_die("usage: raw BYTES | framed COUNT SIZE | json COUNT SIZE | drain [-l] "
-			  "| echo");
+		return usage();
 	return 0;
 }

@@ -20,7 +20,7 @@
 
 #include "bench.h"
 
-enum { WARM_UP = 500, READY_FD = 3, READY_MS = 10000, ROUNDS_S = 30, BYTES_MAX = 65536 };
+enum { READY_FD = 3, READY_MS = 10000, ROUNDS_S = 30, BYTES_MAX = 65536 };
 
 struct child {
 	pid_t pid;
@@ -130,15 +130,15 @@ static void measure(const struct child *sender, uint64_t *ns, size_t rounds, siz
 
 	memset(p, 'x', sizeof(p));
 	signal(SIGPIPE, SIG_IGN);
-	for (size_t i = 0; i < WARM_UP + rounds; i++) {
+	for (size_t i = 0; i < BENCH_WARM_UP + rounds; i++) {
 		uint64_t begin;
 
 		if (i % 256 == 0) /* a poll in every round would be measured too */
 			bench_deadline(ROUNDS_S);
 		begin = bench_now_ns();
 		round_trip(sender, p, bytes);
-		if (i >= WARM_UP)
-			ns[i - WARM_UP] = bench_now_ns() - begin;
+		if (i >= BENCH_WARM_UP)
+			ns[i - BENCH_WARM_UP] = bench_now_ns() - begin;
 	}
 }
 

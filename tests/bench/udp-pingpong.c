@@ -15,7 +15,7 @@
 
 #include "bench.h"
 
-enum { WARM_UP = 500, BYTES_MAX = 1400, TIMEOUT_MS = 5000 };
+enum { BYTES_MAX = 1400, TIMEOUT_MS = 5000 };
 
 struct end {
 	int fd, ep;
@@ -89,13 +89,13 @@ static void ping(const struct end *e, uint64_t *ns, size_t rounds, size_t bytes)
 	char p[BYTES_MAX];
 
 	memset(p, 'x', sizeof(p));
-	for (size_t i = 0; i < WARM_UP + rounds; i++) {
+	for (size_t i = 0; i < BENCH_WARM_UP + rounds; i++) {
 		uint64_t begin = bench_now_ns();
 
 		transmit(e, p, bytes);
 		receive(e, p, bytes);
-		if (i >= WARM_UP)
-			ns[i - WARM_UP] = bench_now_ns() - begin;
+		if (i >= BENCH_WARM_UP)
+			ns[i - BENCH_WARM_UP] = bench_now_ns() - begin;
 	}
 }
 
@@ -122,7 +122,7 @@ int main(int argc, char **argv)
 	if (!ns)
 		bench_die("out of memory");
 	here.fd = bound(&near);
-	there = (struct echo){ .bytes = bytes, .rounds = WARM_UP + rounds };
+	there = (struct echo){ .bytes = bytes, .rounds = BENCH_WARM_UP + rounds };
 	there.end.fd = bound(&far);
 	if (connect(here.fd, (struct sockaddr *)&far, sizeof(far)) ||
 	    connect(there.end.fd, (struct sockaddr *)&near, sizeof(near)))

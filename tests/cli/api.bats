@@ -12,7 +12,7 @@ setup() {
 }
 
 @test "the C example compiles against the header and the library alone, and its parties agree" {
-	cp "$SNET_SRCDIR/lib/ffi/stoffelnet.h" .
+	cp "$SNET_SRCDIR"/lib/ffi/stoffelnet*.h .
 	run -0 ${CC:-cc} -Wall -Werror -I. -o three "$SNET_SRCDIR/scripts/examples/three-parties.c" "$library" -lpthread
 	LD_LIBRARY_PATH=$SNET_BIN/.libs run -0 ./three
 	[ "$(grep -c 42 <<<"$output")" -eq 3 ]

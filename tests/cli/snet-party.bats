@@ -1,35 +1,7 @@
 load helper
+load party
 
 # Parties of a roster as separate processes, started in any order, killed, cut off and misconfigured.
-
-setup() {
-	cd "$BATS_TEST_TMPDIR" || return
-}
-
-# net N: keys and a roster of N parties at ports nobody listens at; $port is the first
-net() {
-	for _ in {1..20}; do
-		port=$((20000 + RANDOM % 10000))
-		run snet-keygen --net "$1" -d net --at "127.0.0.1:$port" -F
-		[ "$status" -eq 0 ]
-		if ! grep -qiE ":($(for ((i = 0; i < $1; i++)); do printf '%04X|' $((port + i)); done)none) " /proc/net/udp; then
-			return
-		fi
-	done
-	return 1
-}
-
-# party I ARGS...: in the background, by the name pI; stdin is the caller's
-party() {
-	start "p$1" snet-party -i "$1" --payload text "${@:2}" net/roster.json <&0
-}
-
-finish_all() {
-	for i in "$@"; do
-		finish "p$i"
-		[ "$status" -eq 0 ] || { cat "p$i.err" >&2; return 1; }
-	done
-}
 
 @test "everybody hears everybody, self included, whoever starts last" {
 	net 4
@@ -243,14 +215,14 @@ heard_all() {
 	finish_all 1
 }
 
-@test "a listener of the Rust crate's profile is no party of a mesh" {
+@test "a party of another profile than the roster says is named" {
 	net 2
-	start_ready l snet-listen -k net/1.key --insecure --profile stoffelnet-0.1 --keep-open "127.0.0.1:$((port + 1))"
-	start p0 snet-party -i 0 -w 1s net/roster.json
-	finish p0
-	failed_with 3 config p0
-	grep -q 'a mesh wants snet/1' p0.err
-	quit l
+	start_ready lst snet-listen -k net/0.key -r net/roster.json --profile stoffelnet-0.1 "127.0.0.1:$port"
+	start p1 snet-party -i 1 -w 2s net/roster.json
+	finish p1
+	failed_with 3 config p1
+	grep -q "it speaks stoffelnet-0.1, and the roster says snet/1" p1.err
+	quit lst
 }
 
 @test "what was bad before is told beside a party that does not come" {

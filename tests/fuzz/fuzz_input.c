@@ -2,6 +2,7 @@
  * the pieces it is fed in. However it is fed, the same messages come out; and what a line of
  * json means is what jansson makes of it. */
 #include <assert.h>
+#include <errno.h>
 #include <stdint.h>
 #include <stdlib.h>
 #include <string.h>
@@ -39,6 +40,7 @@ static uint64_t mix_message(uint64_t h, enum format format, const struct input_m
 	}
 	h = mix_number(h, m->all ? UINT64_MAX : m->n_to);
 	h = mix(h, m->to, m->n_to * sizeof(*m->to));
+	h = mix(h, m->clients, m->n_clients * sizeof(*m->clients));
 	h = mix_number(h, (uint64_t)m->stream << 8 | m->kind);
 	for (size_t i = 0; i < m->n; i++) {
 		assert((m->v[i].block != NULL) == (m->total > INPUT_COPY));
@@ -113,24 +115,48 @@ static bool is_id(const json_t *v)
 	       json_integer_value(v) < PARTY_ALL;
 }
 
+/* "client:" and digits, as a number has them: no zero before others. */
+static bool is_client(const json_t *v, uint64_t *id)
+{
+	const char *s = json_string_value(v), *digits = s ? s + 7 : NULL;
+	char *end;
+
+	if (!s || strncmp(s, "client:", 7) || strlen(s) != json_string_length(v) ||
+	    *digits < '0' || *digits > '9' || (*digits == '0' && digits[1]))
+		return false;
+	errno = 0;
+	*id = strtoull(digits, &end, 10);
+	return !*end && !errno;
+}
+
+/* The next one of either kind. */
+static bool good_one(const json_t *v, const struct json_message *m, bool compare, size_t *to,
+		     size_t *clients)
+{
+	uint64_t id;
+
+	if (is_client(v, &id))
+		return (*clients)++ < m->n_clients ? !compare || m->clients[*clients - 1] == id
+						   : !compare;
+	if (!is_id(v))
+		return false;
+	return (*to)++ < m->n_to ? !compare || m->to[*to - 1] == json_integer_value(v)
+				 : !compare;
+}
+
 static bool good_to(const json_t *to, const struct json_message *m, bool compare)
 {
-	if (!to)
-		return !compare || (!m->all && !m->n_to);
-	if (json_is_string(to)) {
-		bool all = json_string_length(to) == 3 && !strcmp(json_string_value(to), "all");
+	size_t parties = 0, clients = 0, n = json_is_array(to) ? json_array_size(to) : 1;
 
-		return all && (!compare || m->all);
-	}
-	if (is_id(to))
-		return !compare || (m->n_to == 1 && m->to[0] == json_integer_value(to));
-	if (!json_is_array(to) || !json_array_size(to))
-		return false;
-	for (size_t i = 0; i < json_array_size(to); i++)
-		if (!is_id(json_array_get(to, i)) ||
-		    (compare && m->to[i] != json_integer_value(json_array_get(to, i))))
+	if (!to)
+		return !compare || (!m->all && !m->n_to && !m->n_clients);
+	if (json_string_length(to) == 3 && !strcmp(json_string_value(to), "all"))
+		return !compare || m->all;
+	for (size_t i = 0; i < n; i++)
+		if (!good_one(json_is_array(to) ? json_array_get(to, i) : to, m, compare,
+			      &parties, &clients))
 			return false;
-	return !compare || m->n_to == json_array_size(to);
+	return n && (!compare || (m->n_to == parties && m->n_clients == clients));
 }
 
 static int kind_of(const json_t *v)
@@ -293,6 +319,7 @@ static void compare_lines(const uint8_t *p, size_t n)
 		n -= k;
 	}
 	free(m.to);
+	free(m.clients);
 }
 
 int LLVMFuzzerTestOneInput(const uint8_t *p, size_t n);

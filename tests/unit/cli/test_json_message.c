@@ -42,6 +42,7 @@ static void a_line_is_a_message(void **state)
 		{ "{\"text\":\"a\\n\\\"\\\\\\/\\b\\f\\r\\t\\u00e9\\ud83d\\ude00\"}", "a\n\"\\/\b\f\r\t\xc3\xa9\xf0\x9f\x98\x80", false, 0, 0, 0, 32 },
 		{ "{\"t\\u0065xt\":\"\\u0041\"}",                     "A",           false, 0, 0, 0, 32 },
 		{ "{\"peer\":{\"deep\":[[],{}]},\"text\":\"na\xc3\xafve\"}", "na\xc3\xafve", false, 0, 0, 0, 32 },
+		{ "{\"client\":7,\"to\":[4,\"client:7\"],\"text\":\"x\"}", "x",      false, 1, 4, 0, 32 },
 	};
 	/* clang-format on */
 	struct json_message m = { 0 };
@@ -65,6 +66,28 @@ static void a_line_is_a_message(void **state)
 		free(copy);
 	}
 	free(m.to);
+	free(m.clients);
+}
+
+static void clients_are_named_by_any_id(void **state)
+{
+	static const char line[] =
+		"{\"to\":[\"client:0\",2,\"client:18446744073709551615\"],\"text\":\"x\"}";
+	struct json_message m = { 0 };
+	struct snet_error err;
+	uint8_t *copy;
+
+	(void)state;
+	assert_int_equal(parse(&m, line, strlen(line), &copy, &err), 1);
+	assert_false(m.all);
+	assert_int_equal(m.n_to, 1);
+	assert_int_equal(m.to[0], 2);
+	assert_int_equal(m.n_clients, 2);
+	assert_int_equal(m.clients[0], 0);
+	assert_true(m.clients[1] == UINT64_MAX);
+	free(copy);
+	free(m.to);
+	free(m.clients);
 }
 
 static void what_is_wrong_with_a_line_is_said(void **state)
@@ -113,7 +136,11 @@ static void what_is_wrong_with_a_line_is_said(void **state)
 		{ "{\"to\":4294967295,\"text\":\"x\"}", "a number too large" },
 		{ "{\"to\":99999999999999999999,\"text\":\"x\"}", "a number too large" },
 		{ "{\"to\":[],\"text\":\"x\"}",         "an empty list" },
-		{ "{\"to\":[1,\"all\"],\"text\":\"x\"}", "a number expected" },
+		{ "{\"to\":[1,\"all\"],\"text\":\"x\"}", "\"to\": an id" },
+		{ "{\"to\":\"client:\",\"text\":\"x\"}", "\"client:<id>\"" },
+		{ "{\"to\":\"client:01\",\"text\":\"x\"}", "\"client:<id>\"" },
+		{ "{\"to\":\"client:1 \",\"text\":\"x\"}", "\"client:<id>\"" },
+		{ "{\"to\":\"client:18446744073709551616\",\"text\":\"x\"}", "\"client:<id>\"" },
 		{ "{\"to\":\"some\",\"text\":\"x\"}",   "\"to\": an id" },
 		{ "{\"to\":null,\"text\":\"x\"}",       "a number expected" },
 		{ "{\"stream\":16,\"text\":\"x\"}",     "a number too large" },
@@ -138,6 +165,7 @@ static void what_is_wrong_with_a_line_is_said(void **state)
 		free(copy);
 	}
 	free(m.to);
+	free(m.clients);
 }
 
 /* What one program says another may be given: what is no message is nothing to send. */
@@ -162,6 +190,7 @@ static void blank_lines_and_foreign_events_are_passed_over(void **state)
 		free(copy);
 	}
 	free(m.to);
+	free(m.clients);
 }
 
 static void depth_is_bounded(void **state)
@@ -204,12 +233,14 @@ static void half_a_line_is_never_a_message(void **state)
 	assert_int_equal(parse(&m, line, sizeof(line) - 1, &copy, &err), 1);
 	free(copy);
 	free(m.to);
+	free(m.clients);
 }
 
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(a_line_is_a_message),
+		cmocka_unit_test(clients_are_named_by_any_id),
 		cmocka_unit_test(what_is_wrong_with_a_line_is_said),
 		cmocka_unit_test(blank_lines_and_foreign_events_are_passed_over),
 		cmocka_unit_test(depth_is_bounded),

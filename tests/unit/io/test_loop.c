@@ -279,6 +279,75 @@ static void a_timer_that_is_always_due_starves_nobody(void **state)
 	snet_task_cancel(&b.task);
 }
 
+/* ---- virtual time */
+
+static int begin_virtual(void **s)
+{
+	(void)s;
+	said[0] = '\0';
+	return snet_loop_new_virtual(&loop);
+}
+
+static void virtual_ring(struct ring *r, char what, snet_time in)
+{
+	*r = (struct ring){ .what = what };
+	r->timer = (struct snet_timer){ .fn = on_ring, .user = r };
+	assert_int_equal(snet_timer_set(loop, &r->timer, snet_loop_now(loop) + in), SNET_OK);
+}
+
+static void virtual_time_jumps_to_the_next_deadline(void **state)
+{
+	snet_time start = snet_loop_now(loop);
+	struct ring a, b, c;
+
+	(void)state;
+	assert_false(snet_loop_turn(loop)); /* nothing will ever happen */
+	virtual_ring(&a, 'a', 9 * 3600 * SNET_SEC);
+	virtual_ring(&b, 'b', 3 * SNET_MS);
+	virtual_ring(&c, 'c', 3 * SNET_MS);
+	assert_true(snet_loop_turn(loop));
+	assert_int_equal(snet_loop_now(loop) - start, 3 * SNET_MS);
+	assert_int_equal(strlen(said), 2);
+	assert_true(snet_loop_turn(loop));
+	assert_int_equal(said[2], 'a');
+	assert_int_equal(a.last, snet_loop_now(loop));
+	assert_int_equal(snet_loop_now(loop) - start, 9 * 3600 * SNET_SEC);
+	assert_false(snet_loop_turn(loop));
+	assert_int_equal(snet_loop_now(loop) - start, 9 * 3600 * SNET_SEC);
+}
+
+static void virtual_time_stands_still_while_tasks_are_pending(void **state)
+{
+	snet_time start = snet_loop_now(loop);
+	struct saying a;
+	struct ring b, due;
+
+	(void)state;
+	saying(&a, 'a');
+	a.again = 2;
+	snet_task_defer(loop, &a.task);
+	virtual_ring(&b, 'b', SNET_MS);
+	virtual_ring(&due, 'd', 0);
+	assert_true(snet_loop_turn(loop)); /* what is due does not wait for the tasks */
+	assert_string_equal(said, "ad");
+	assert_true(snet_loop_turn(loop));
+	assert_string_equal(said, "ada");
+	assert_int_equal(snet_loop_now(loop), start);
+	assert_true(snet_loop_turn(loop));
+	assert_string_equal(said, "adaab");
+	assert_int_equal(snet_loop_now(loop) - start, SNET_MS);
+}
+
+static void two_virtual_clocks_begin_alike(void **state)
+{
+	struct snet_loop *other;
+
+	(void)state;
+	assert_int_equal(snet_loop_new_virtual(&other), SNET_OK);
+	assert_int_equal(snet_loop_now(other), snet_loop_now(loop));
+	snet_loop_free(other);
+}
+
 /* ---- descriptors */
 
 struct watch {
@@ -614,6 +683,10 @@ static int make(void *user)
 		snet_child_free(c);
 	}
 	snet_loop_free(l);
+	l = NULL;
+	if (!rc)
+		rc = snet_loop_new_virtual(&l);
+	snet_loop_free(l);
 	return rc;
 }
 
@@ -625,6 +698,7 @@ static void out_of_memory_is_an_error_everywhere(void **state)
 }
 
 #define TEST(name) cmocka_unit_test_setup_teardown(name, begin, end)
+#define VIRTUAL(name) cmocka_unit_test_setup_teardown(name, begin_virtual, end)
 
 int main(void)
 {
@@ -637,6 +711,9 @@ int main(void)
 		TEST(a_timer_set_again_moves_and_a_stopped_one_is_silent),
 		TEST(a_timer_may_set_itself_again),
 		TEST(a_timer_that_is_always_due_starves_nobody),
+		VIRTUAL(virtual_time_jumps_to_the_next_deadline),
+		VIRTUAL(virtual_time_stands_still_while_tasks_are_pending),
+		VIRTUAL(two_virtual_clocks_begin_alike),
 		TEST(a_readable_descriptor_says_so_while_it_is_wanted),
 		TEST(both_directions_are_told_apart),
 		TEST(a_watch_may_free_itself),

@@ -311,6 +311,7 @@ static void lost_connections_lose_nothing(void **s)
 	prepare(4);
 	for (uint32_t i = 0; i < 4; i++)
 		start(i, 4);
+	net_until(loop, all_up, NULL);
 	for (uint64_t k = 0; k < 400; k++) {
 		send_all(k);
 		if (k % 10 == 9) {

@@ -19,7 +19,7 @@ static int put(struct snet_rounds *r, unsigned party, const char *text, snet_tim
 {
 	struct snet_slice v = { (const uint8_t *)text, strlen(text), NULL };
 
-	return snet_rounds_put(r, party, &v, now, NULL);
+	return snet_rounds_put(r, party, 0, &v, now, NULL);
 }
 
 /* Expects a round, as "a,b,-" with - for who is not in it, and releases it. */
@@ -79,7 +79,7 @@ static void messages_ahead_wait_for_their_round(void **s)
 	for (unsigned k = 0; k < 9; k++) {
 		struct snet_slice v = { (const uint8_t *)"123456789" + k, 1, NULL };
 
-		assert_int_equal(snet_rounds_put(&r, 0, &v, 0, &round), SNET_OK);
+		assert_int_equal(snet_rounds_put(&r, 0, 0, &v, 0, &round), SNET_OK);
 		assert_int_equal(round, k + 1);
 	}
 	for (unsigned k = 0; k < 9; k++) {
@@ -107,9 +107,9 @@ static void a_quorum_is_enough_once_the_time_is_over(void **s)
 	expect_none(&r, 109, SNET_OK);
 	expect_round(&r, 110, 1, "a,b,-");
 	/* Its first is late and named, its second is in time. */
-	assert_int_equal(snet_rounds_put(&r, 2, &v, 111, &round), SNET_ETIMEOUT);
+	assert_int_equal(snet_rounds_put(&r, 2, 0, &v, 111, &round), SNET_ETIMEOUT);
 	assert_int_equal(round, 1);
-	assert_int_equal(snet_rounds_put(&r, 2, &v, 112, &round), SNET_OK);
+	assert_int_equal(snet_rounds_put(&r, 2, 0, &v, 112, &round), SNET_OK);
 	assert_int_equal(round, 2);
 	assert_int_equal(r.deadline, 122);
 	put(&r, 0, "a2", 113);
@@ -225,9 +225,9 @@ static void a_block_is_held_and_a_small_part_of_one_is_copied(void **s)
 	(void)s;
 	memcpy(b->data, "abc", 3);
 	assert_int_equal(snet_rounds_init(&r, 3, 3, SNET_NEVER, ROOM), SNET_OK);
-	assert_int_equal(snet_rounds_put(&r, 0, &whole, 0, NULL), SNET_OK);
+	assert_int_equal(snet_rounds_put(&r, 0, 0, &whole, 0, NULL), SNET_OK);
 	assert_int_equal(b->refs, 2);
-	assert_int_equal(snet_rounds_put(&r, 1, &part, 0, NULL), SNET_OK);
+	assert_int_equal(snet_rounds_put(&r, 1, 0, &part, 0, NULL), SNET_OK);
 	assert_int_equal(b->refs, 2);
 	snet_rounds_fini(&r);
 	assert_int_equal(b->refs, 1);
@@ -304,7 +304,7 @@ static void step_put(struct model *m, struct snet_rounds *r, unsigned party, sne
 
 	if (k == MODEL_K)
 		return;
-	assert_int_equal(snet_rounds_put(r, party, &v, now, &round),
+	assert_int_equal(snet_rounds_put(r, party, 0, &v, now, &round),
 			 k < m->open ? SNET_ETIMEOUT : SNET_OK);
 	assert_int_equal(round, k);
 	m->said[party]++;

@@ -11,6 +11,7 @@
 
 #include "support/net.h"
 #include "support/torture.h"
+#include "transport/loop_net.h"
 
 #define T (&snet_transport_loop)
 #define TURNS 40 /* more than anything below needs */
@@ -1187,7 +1188,7 @@ static int a_life(void *user)
 	}
 	if (!rc) {
 		net_turns(loop, 5);
-		rc = n.opens == 1 && n_storm == 1 ? SNET_OK : 1;
+		rc = n.closes ? n.code : n.opens == 1 && n_storm == 1 ? SNET_OK : 1;
 	}
 	if (!rc)
 		rc = net_send(&n, 1, pattern(100000), 100000);
@@ -1214,6 +1215,138 @@ static void out_of_memory_is_an_error(void **s)
 	snet_trust_free(anyone);
 }
 
+/* ---- with something between, in virtual time */
+
+static snet_time late; /* nothing arrives before; SNET_NEVER: nothing at all */
+
+static snet_time reaches(const struct snet_conn *conn, snet_time now, void *user)
+{
+	(void)conn, (void)user;
+	return late > now ? late : now;
+}
+
+static const struct snet_loop_net between = { .reaches = reaches };
+
+static int begin_between(void **s)
+{
+	begin(s);
+	snet_loop_free(loop);
+	late = 0;
+	snet_loop_net_set(&between);
+	return snet_loop_new_virtual(&loop);
+}
+
+static int end_between(void **s)
+{
+	snet_loop_net_set(NULL);
+	return end(s);
+}
+
+/* Until nothing more happens; returns how long that took. */
+static snet_time rest(void)
+{
+	snet_time began = snet_loop_now(loop);
+
+	while (snet_loop_turn(loop))
+		;
+	return snet_loop_now(loop) - began;
+}
+
+/* As connect_both, with so long until each side notices that the other is gone. */
+static struct net_conn *connect_between(snet_time dead_a, snet_time dead_b)
+{
+	struct snet_transport_config ca = { .dead_after = dead_a },
+				     cb = { .dead_after = dead_b };
+
+	bind_both(&ca, &cb);
+	net_dial(&c, &a, &b.at, NULL);
+	assert_int_equal(rest(), 0);
+	assert_int_equal(c.opens, 1);
+	return &b.accepted[0];
+}
+
+static void what_is_late_arrives_when_it_may(void **s)
+{
+	struct net_conn *d;
+
+	(void)s;
+	late = snet_loop_now(loop) + 50 * SNET_MS;
+	bind_both(NULL, NULL);
+	net_dial(&c, &a, &b.at, NULL);
+	assert_int_equal(rest(), 50 * SNET_MS);
+	d = &b.accepted[0];
+	assert_int_equal(c.opens, 1);
+	late += SNET_SEC;
+	net_send(&c, 0, "late", 4);
+	assert_int_equal(rest(), SNET_SEC);
+	net_assert_in(d, 0, "late", 4);
+	late += SNET_SEC;
+	net_close(&c, SNET_EPROTO, "bad");
+	assert_int_equal(rest(), SNET_SEC);
+	assert_int_equal(c.closes, 1);
+	assert_int_equal(d->closes, 1);
+	assert_int_equal(d->code, SNET_EPROTO);
+}
+
+static void who_is_cut_off_for_good_finds_out(void **s)
+{
+	struct net_conn *d = connect_between(2 * SNET_SEC, 3 * SNET_SEC);
+
+	(void)s;
+	snet_loop_net_sever(c.c);
+	net_send(&c, 0, "lost", 4);
+	assert_int_equal(rest(), 3 * SNET_SEC);
+	assert_int_equal(c.closes, 1);
+	assert_int_equal(c.code, SNET_ELOST);
+	assert_false(c.by_peer);
+	assert_int_equal(d->closes, 1);
+	assert_int_equal(d->code, SNET_ELOST);
+	assert_false(d->by_peer);
+	assert_int_equal(d->in[0].n, 0);
+}
+
+static void on_cut_is_over(struct snet_timer *t, snet_time now)
+{
+	(void)t, (void)now;
+	late = 0;
+	snet_loop_net_changed();
+}
+
+static void who_is_cut_off_for_a_while_goes_on(void **s)
+{
+	struct net_conn *d = connect_between(2 * SNET_SEC, 2 * SNET_SEC);
+	struct snet_timer stop = { 0 };
+
+	(void)s;
+	late = SNET_NEVER;
+	snet_loop_net_changed();
+	net_send(&c, 0, "still", 5);
+	stop.fn = on_cut_is_over;
+	assert_int_equal(snet_timer_set(loop, &stop, snet_loop_now(loop) + SNET_SEC), SNET_OK);
+	assert_int_equal(rest(), SNET_SEC);
+	net_assert_in(d, 0, "still", 5);
+	assert_int_equal(c.closes + d->closes, 0);
+	/* The next time counts from its own beginning. */
+	late = SNET_NEVER;
+	snet_loop_net_changed();
+	assert_int_equal(rest(), 2 * SNET_SEC);
+	assert_int_equal(c.closes + d->closes, 2);
+}
+
+static void a_dial_into_nowhere_times_out(void **s)
+{
+	struct snet_transport_config cfg = { .handshake_timeout = 4 * SNET_SEC };
+
+	(void)s;
+	late = SNET_NEVER;
+	bind_both(&cfg, NULL);
+	net_dial(&c, &a, &b.at, NULL);
+	assert_int_equal(rest(), 4 * SNET_SEC);
+	assert_int_equal(c.closes, 1);
+	assert_int_equal(c.code, SNET_ETIMEOUT);
+	assert_int_equal(b.n_accepted, 0);
+}
+
 static int drop_identities(void **s)
 {
 	(void)s;
@@ -1222,6 +1355,7 @@ static int drop_identities(void **s)
 }
 
 #define TEST(name) cmocka_unit_test_setup_teardown(name, begin, end)
+#define BETWEEN(name) cmocka_unit_test_setup_teardown(name, begin_between, end_between)
 
 int main(void)
 {
@@ -1261,6 +1395,10 @@ int main(void)
 		TEST(nothing_begins_at_an_endpoint_that_is_being_closed),
 		TEST(a_storm_breaks_nothing_and_replays_exactly),
 		TEST(out_of_memory_is_an_error),
+		BETWEEN(what_is_late_arrives_when_it_may),
+		BETWEEN(who_is_cut_off_for_good_finds_out),
+		BETWEEN(who_is_cut_off_for_a_while_goes_on),
+		BETWEEN(a_dial_into_nowhere_times_out),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, drop_identities);

@@ -1,0 +1,132 @@
+#include <signal.h>
+#include <stdlib.h>
+#include <stdio.h>
+#include <string.h>
+#include <sys/wait.h>
+
+#include "cli/groups.h"
+#include "cli/out.h"
+#include "cli/party_impl.h"
+
+/* --exec: one program is this party: what it prints goes to the others, what they send is its
+ * stdin. */
+
+#define END_TIME (5 * SNET_SEC) /* to end by itself, when nothing more comes for it */
+
+static void on_end_time(struct snet_timer *t, snet_time now)
+{
+	struct party *p = t->user;
+
+	(void)now;
+	if (p->runs) {
+		kill(-p->program.pid, SIGTERM);
+		return;
+	}
+	/* What it started may hold its output open for ever. */
+	duct_hold(&p->duct);
+	party_end_input(p);
+}
+
+static void set_end_time(struct party *p)
+{
+	if (!p->program_end.slot)
+		snet_timer_set(p->run->loop, &p->program_end,
+			       snet_loop_now(p->run->loop) + END_TIME);
+}
+
+/* A program that fails fails as its party: the others must not take it for done. */
+static void on_exit_of(int pid, int status, void *user)
+{
+	struct party *p = user;
+	struct snet_error err;
+
+	(void)pid;
+	p->watch = NULL;
+	p->runs = false;
+	p->program_status = WIFEXITED(status) ? WEXITSTATUS(status) : 128 + WTERMSIG(status);
+	out_event("exit",
+		  out_if(WIFEXITED(status), out_uint("status", (uint64_t)WEXITSTATUS(status))),
+		  out_if(WIFSIGNALED(status), out_uint("signal", (uint64_t)WTERMSIG(status))));
+	if (p->program_status && !p->run->signo) {
+		snet_fail(&err, SNET_EIO, "the program ended with %s %d",
+			  WIFEXITED(status) ? "status" : "signal",
+			  WIFEXITED(status) ? WEXITSTATUS(status) : WTERMSIG(status));
+		party_done(p, &err, OPT_NONE);
+		return;
+	}
+	snet_timer_stop(p->run->loop, &p->program_end);
+	if (!p->ended)
+		set_end_time(p);
+	party_check_over(p);
+}
+
+/* When no party and no client may send any more its stdin ends. */
+void party_exec_check(struct party *p)
+{
+	if (!p->opts->exec || p->n_clients || p->round || p->n_ended + p->n_lost < p->n - 1)
+		return;
+	duct_close_sink(&p->duct);
+}
+
+static int start(struct party *p, struct snet_error *err)
+{
+	char local[SNET_URL_TEXT], id[16], n[16];
+	int rc;
+
+	snprintf(id, sizeof(id), "%u", p->self->id);
+	snprintf(n, sizeof(n), "%u", p->n);
+	char *own[] = {
+		program_variable("SNET_PARTY", id),
+		program_variable("SNET_PARTIES", n),
+		program_variable("SNET_ROSTER", cli.roster),
+		program_variable("SNET_LOCAL_ADDRESS", net_own_url(&p->net, local)),
+	};
+
+	rc = program_start(&p->program, p->opts->exec, own, sizeof(own) / sizeof(*own), err);
+	for (size_t i = 0; i < sizeof(own) / sizeof(*own); i++)
+		free(own[i]);
+	return rc;
+}
+
+void party_exec_stop(void *user)
+{
+	struct party *p = user;
+
+	if (p->runs)
+		kill(-p->program.pid, SIGTERM);
+}
+
+int party_exec(struct party *p, struct snet_error *err)
+{
+	struct duct_opts o = { .own = true,
+			       .in_name = "output of the program",
+			       .out_name = "input of the program" };
+	int rc = start(p, err);
+
+	if (rc)
+		return rc;
+	p->program_end = (struct snet_timer){ .fn = on_end_time, .user = p };
+	o.in = p->program.from;
+	o.out = p->program.to;
+	rc = duct_init(&p->duct, p->run->loop, &o, &party_duct_events, p, err);
+	if (!rc)
+		p->watch = snet_child_new(p->run->loop, p->program.pid, on_exit_of, p);
+	if (!p->watch) {
+		program_kill(&p->program);
+		return rc ? rc : snet_fail(err, SNET_ENOMEM, "--exec");
+	}
+	p->runs = true;
+	p->run->on_kill = party_exec_stop;
+	return SNET_OK;
+}
+
+void party_exec_fini(struct party *p)
+{
+	if (!p->opts || !p->opts->exec)
+		return;
+	snet_timer_stop(p->run->loop, &p->program_end);
+	if (!p->runs)
+		return;
+	snet_child_free(p->watch);
+	kill(-p->program.pid, SIGTERM);
+}

@@ -1,0 +1,30 @@
+# What the suites of snet-party share: load helper, then load party.
+
+setup() {
+	cd "$BATS_TEST_TMPDIR" || return
+}
+
+# net N: keys and a roster of N parties at ports nobody listens at; $port is the first
+net() {
+	for _ in {1..20}; do
+		port=$((20000 + RANDOM % 10000))
+		run snet-keygen --net "$1" -d net --at "127.0.0.1:$port" -F
+		[ "$status" -eq 0 ]
+		if ! grep -qiE ":($(for ((i = 0; i < $1; i++)); do printf '%04X|' $((port + i)); done)none) " /proc/net/udp; then
+			return
+		fi
+	done
+	return 1
+}
+
+# party I ARGS...: in the background, by the name pI; stdin is the caller's
+party() {
+	start "p$1" snet-party -i "$1" --payload text "${@:2}" net/roster.json <&0
+}
+
+finish_all() {
+	for i in "$@"; do
+		finish "p$i"
+		[ "$status" -eq 0 ] || { cat "p$i.err" >&2; return 1; }
+	done
+}

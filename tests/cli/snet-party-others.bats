@@ -1,0 +1,189 @@
+load helper
+load party
+
+# A party as a program, its clients, and parties of the Rust crate's profile.
+
+@test "a program is the party" {
+	net 2
+	for i in 0 1; do
+		# shellcheck disable=SC2016 # the program's
+		start "p$i" snet-party -q -f lines -i "$i" --exec 'echo $SNET_PARTY of $SNET_PARTIES; exec >&-; sort >heard$SNET_PARTY; test -f "$SNET_ROSTER"' net/roster.json
+	done
+	finish_all 0 1
+	for i in 0 1; do [ "$(paste -sd , "heard$i")" = "0 of 2,1 of 2" ]; done
+}
+
+@test "a program that fails fails as the party, and the others are told" {
+	net 2
+	start p0 snet-party -i 0 -w 2s net/roster.json --exec 'read -r line; exit 9'
+	hold p1
+	party 1 -w 2s <"$in"
+	say p1 '{"to":0,"text":"x"}'
+	finish p0
+	[ "$status" -eq 9 ]
+	has_event p0 exit '.status == 9'
+	[ "$(tail -n 1 p0.out | jq -r .text)" = "the program ended with status 9" ]
+	finish p1
+	[ "$status" -ne 0 ]
+	release p1
+	run -2 snet-party --spawn 2 --exec true -- true
+}
+
+@test "an interrupt ends the program, too" {
+	net 1
+	# shellcheck disable=SC2016
+	start p0 snet-party -i 0 net/roster.json --exec 'echo $$ >own.pid; sleep 1000; true'
+	wait_until test -s own.pid
+	quit p0
+	[ "$status" -eq 143 ]
+	wait_until not_running "$(cat own.pid)"
+}
+
+not_running() {
+	! kill -0 "$1" 2>/dev/null
+}
+
+# client NAME KEY ARGS...
+client() {
+	start "$1" snet-send -q --payload text --role client -k "$2" -r net/roster.json "${@:3}"
+}
+
+@test "a client is listed, heard and answered, and disturbs nobody" {
+	net 2
+	listed=$(snet-keygen -o a.key | jq -r .key)
+	other=$(snet-keygen -o b.key | jq -r .key)
+	jq -c --arg k "$listed" '.clients = [{id: 7, name: "alice", key: $k}]' net/roster.json >r.json
+	mv r.json net/roster.json
+	hold p0
+	party 0 -a "$other" <"$in"
+	hold p1
+	party 1 -a "$other" <"$in"
+	wait_event p0 ready
+	hold a
+	client a a.key 0 <"$in"
+	say a '{"text":"I am alice"}'
+	wait_event p0 message '.client == 7 and .text == "I am alice"'
+	has_event p0 peer.up '.client == 7 and .name == "alice" and .role == "client"'
+	hold b
+	client b b.key 0 <"$in"
+	say b '{"text":"not listed"}'
+	wait_event p0 message '.client == 8'
+	derived=$(snet-keygen show b.key | jq -r .derived_id)
+	say p0 '{"to":["client:7",1],"text":"for alice and party 1"}' "{\"to\":\"client:$derived\",\"text\":\"by its other id\"}" \
+		'{"to":"client:99","text":"nobody"}' '{"text":"for parties"}'
+	wait_event a message '.text == "for alice and party 1"'
+	wait_event b message '.text == "by its other id"'
+	wait_event p0 error '.line == 3 and .reason == "no_such_peer"'
+	wait_event p1 message '.text == "for parties"'
+	kill -USR1 "${pid[p0]}"
+	wait_event p0 stats '.client == 7 and .sent_messages == 1 and .received_messages == 1'
+	wait_event p0 stats '.clients == 2'
+	[ "$(received a)" = "0 for alice and party 1" ]
+	quit a
+	release a
+	wait_event p0 peer.down '.client == 7'
+	release p0
+	release p1
+	release b
+	finish b
+	[ "$status" -eq 0 ]
+	finish_all 1
+	finish p0
+	failed_with 1 no_such_peer p0
+}
+
+@test "clients in addressed frames" {
+	net 1
+	key=$(snet-keygen -o a.key | jq -r .key)
+	hold p0
+	start p0 snet-party -q -f addressed -a "$key" -i 0 net/roster.json <"$in"
+	hold a
+	client a a.key 0 <"$in"
+	say a '{"text":"hi"}'
+	wait_until test -s p0.out
+	[ "$(od -An -v -tx1 p0.out | tr -d ' \n')" = 00000006800000006869 ]
+	printf '\0\0\0\7\x80\0\0\0yes' >&"${held[p0]}"
+	wait_event a message '.text == "yes"'
+	release a
+	release p0
+	finish_all 0
+	finish a
+	[ "$status" -eq 0 ]
+}
+
+@test "whoever is no client and no party is turned away" {
+	net 2
+	key=$(snet-keygen -o a.key | jq -r .key)
+	hold p0
+	party 0 -a "$key" <"$in"
+	start a snet-send -q --role server -k a.key -r net/roster.json 0
+	finish a
+	[ "$status" -ne 0 ]
+	wait_event p0 refused '.text == "not a party of this session"'
+	quit p0
+	release p0
+}
+
+@test "a client that stays does not hold up the end" {
+	net 1
+	key=$(snet-keygen -o a.key | jq -r .key)
+	hold p0
+	party 0 -a "$key" <"$in"
+	hold a
+	client a a.key 0 <"$in"
+	say a '{"text":"x"}'
+	wait_event p0 message
+	release p0
+	finish_all 0
+	quit a
+	release a
+}
+
+@test "parties of the crate's profile, and a mesh of both" {
+	net 3
+	jq -c '.parties[2].profile = "stoffelnet-0.1"' net/roster.json >r.json && mv r.json net/roster.json
+	for i in 2 1 0; do
+		hold "p$i"
+		party "$i" -w 2s <"$in"
+		say "p$i" "{\"text\":\"from $i\"}"
+	done
+	for i in 0 1 2; do
+		for k in 0 1 2; do wait_event "p$i" message ".from == $k"; done
+		wait_event "p$i" peer.up "$( ((i == 2)) && echo '.profile == "stoffelnet-0.1"' || echo '.peer == 2 and .profile == "stoffelnet-0.1"')"
+	done
+	has_event p0 peer.up '.peer == 1 and .profile == "snet/1"'
+	say p0 '{"to":2,"kind":"control","text":"x"}' '{"to":2,"text":"last"}'
+	wait_event p0 error '.line == 2 and .reason == "protocol"'
+	wait_event p2 message '.text == "last"'
+	for i in 0 1 2; do release "p$i"; done
+	finish p0
+	[ "$status" -eq 8 ]
+	finish_all 1 2
+	[ "$(received p2 | sort)" = "$(printf '%s\n' '0 from 0' '0 last' '1 from 1' '2 from 2')" ]
+}
+
+@test "a listener and a sender of the crate's profile are parties, too" {
+	net 3
+	jq -c '.parties[0].profile = "stoffelnet-0.1" | .parties[1].profile = "stoffelnet-0.1"' net/roster.json >r.json
+	mv r.json net/roster.json
+	hold lst
+	start lst snet-listen -q --profile stoffelnet-0.1 --payload text -k net/0.key -r net/roster.json -i 0 "127.0.0.1:$port" <"$in"
+	hold p2
+	party 2 <"$in"
+	wait_event p2 peer.up '.peer == 0'
+	hold snd
+	start snd snet-send -q --role server --profile stoffelnet-0.1 --payload text -k net/1.key -i 1 -r net/roster.json 2 <"$in"
+	wait_event p2 ready
+	say p2 '{"to":0,"text":"to listener"}' '{"to":1,"text":"to sender"}'
+	say lst '{"text":"from listener"}'
+	say snd '{"text":"from sender"}'
+	wait_event lst message '.text == "to listener"'
+	wait_event snd message '.text == "to sender"'
+	wait_event p2 message '.from == 0 and .text == "from listener"'
+	wait_event p2 message '.from == 1 and .text == "from sender"'
+	for i in snd lst p2; do release "$i"; done
+	for i in snd lst p2; do
+		finish "$i"
+		[ "$status" -eq 0 ]
+	done
+}
