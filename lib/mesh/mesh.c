@@ -94,6 +94,7 @@ void snet_mesh_free(struct snet_mesh *m)
 		mesh_forget(&m->members[i]);
 		snet_outbox_fini(&m->members[i].outbox);
 	}
+	snet_journal_close(m->journal);
 	free((void *)m->cfg.parties);
 	free(m->members);
 	free(m);
@@ -123,7 +124,8 @@ int snet_mesh_send(struct snet_mesh *m, uint32_t party, unsigned stream, uint8_t
 		total += v[i].n;
 	if (total > SNET_MESSAGE_MAX)
 		return SNET_ETOOBIG;
-	rc = snet_outbox_add(&to->outbox, stream, kind, v, n);
+	rc = m->journal ? mesh_journal_add(to, stream, kind, v, n, total)
+			: snet_outbox_add(&to->outbox, stream, kind, v, n);
 	if (rc == SNET_EAGAIN)
 		to->full = true;
 	if (rc)

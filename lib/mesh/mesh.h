@@ -6,6 +6,7 @@
 #ifndef SNET_MESH_MESH_H
 #define SNET_MESH_MESH_H
 
+#include "mesh/journal.h"
 #include "mesh/peer.h"
 #include "wire/record.h"
 
@@ -76,6 +77,10 @@ struct snet_mesh_events {
  * turn. */
 int snet_mesh_new(struct snet_mesh **out, const struct snet_mesh_config *cfg,
 		  const struct snet_mesh_events *ev, void *user, struct snet_error *err);
+/* Before the loop turns: keeps what is accepted for others in a file until they have taken it,
+ * and begins with what is in it (journal.h). With it sending may fail with SNET_EIO. */
+int snet_mesh_journal(struct snet_mesh *m, const char *path, struct snet_journal_found *found,
+		      struct snet_error *err);
 /* The endpoints must be unbound before: that ends the connections. NULL is fine. */
 void snet_mesh_free(struct snet_mesh *m);
 /* What the endpoint's on_accept brings. */

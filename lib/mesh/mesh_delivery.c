@@ -262,6 +262,7 @@ void mesh_came_up(struct channel *ch, bool anew, uint64_t lost)
 
 static void taken_for_good(struct member *m, const struct snet_record_marks *marks, bool anew)
 {
+	mesh_journal_taken(m, anew);
 	if (m->mesh->ev->on_taken)
 		m->mesh->ev->on_taken(m->index, marks, anew, m->mesh->user);
 }

@@ -66,6 +66,7 @@ struct snet_mesh {
 	struct snet_session session;
 	struct member *members; /* n; that of self is not used */
 	struct mesh_turns turns;
+	struct snet_journal *journal; /* NULL: none */
 	bool finished, paused;
 };
 
@@ -100,6 +101,11 @@ void mesh_pause(struct channel *ch); /* or resume it, as the mesh is */
 void mesh_came_up(struct channel *ch, bool anew, uint64_t lost);
 /* Nothing is left to do for it, if its last connection is gone. */
 bool mesh_is_done(const struct member *m);
+
+/* ---- mesh_journal.c */
+int mesh_journal_add(struct member *m, unsigned stream, uint8_t kind,
+		     const struct snet_slice *v, size_t n, size_t total);
+void mesh_journal_taken(struct member *m, bool anew);
 
 /* ---- mesh_plain.c: parties of the crate's profile */
 void mesh_plain_up(struct channel *ch);

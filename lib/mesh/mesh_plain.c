@@ -60,6 +60,7 @@ static void forget_first(struct member *m, const struct snet_outbox_item *item)
 	marks.mark[0].at = item->seq;
 	snet_outbox_sent(&m->outbox);
 	snet_outbox_acked(&m->outbox, &marks);
+	mesh_journal_taken(m, false);
 	if (m->mesh->ev->on_taken)
 		m->mesh->ev->on_taken(m->index, &marks, false, m->mesh->user);
 }

@@ -69,7 +69,7 @@ void party_check_over(struct party *p)
 		return;
 	}
 	if (p->opts->sync)
-		party_rounds_check(p);
+		party_rounds_check(p, true);
 	party_exec_check(p);
 	if (!p->runs)
 		party_done(p, p->worst.code ? &p->worst : NULL, p->worst_peer);
@@ -208,6 +208,7 @@ void party_fini(struct party *p)
 		return;
 	snet_timer_stop(p->run->loop, &p->waiting);
 	snet_timer_stop(p->run->loop, &p->parting);
+	snet_timer_stop(p->run->loop, &p->confirm);
 	net_fini(&p->net);
 	snet_mesh_free(p->mesh);
 	party_rounds_fini(p);

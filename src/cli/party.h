@@ -15,7 +15,8 @@ enum party_when { PARTY_BOUND, PARTY_Q, PARTY_ALL_THERE };
 
 /* What only snet-party is asked for. */
 struct party_opts {
-	const char *exec; /* NULL: stdin and stdout */
+	const char *exec;    /* NULL: stdin and stdout */
+	const char *journal; /* NULL: none */
 	bool sync;
 	uint64_t quorum;         /* OPT_NONE: everyone */
 	snet_time round_timeout; /* SNET_NEVER: none */
@@ -75,6 +76,9 @@ struct party {
 	uint32_t round_at, *round_order; /* of the members, by id */
 	struct snet_timer round_timer;
 	bool self_full, turning, rounds_lost; /* lost: too few can be there */
+
+	struct snet_timer confirm; /* --journal: of rounds up to confirm_round */
+	uint64_t confirm_round;
 
 	struct program program; /* --exec */
 	struct snet_child *watch;

@@ -21,6 +21,7 @@ void party_bad_item(struct party *p, const struct snet_error *err, uint64_t line
 void party_dropped(uint64_t *count, const char *what, uint64_t id);
 /* A message to stdout. from: as output_message. */
 void party_print(struct party *p, uint32_t from, const struct snet_message *m);
+void party_confirm_soon(struct party *p);
 void party_print_client(struct party *p, uint32_t number, const struct snet_message *m);
 void party_stall(struct party *p); /* pauses everyone, if stdout is full */
 void party_room(void *user);       /* stdout takes more again */
@@ -46,7 +47,7 @@ void party_rounds_sent(struct party *p); /* an item of stdin has gone to whom it
 /* This party is not waited for any more; what it has said counts. */
 void party_rounds_without(struct party *p, uint32_t i);
 void party_rounds_with(struct party *p, uint32_t i); /* it is back */
-void party_rounds_check(struct party *p);            /* can one still be complete? */
+void party_rounds_check(struct party *p, bool now);  /* can one still be complete? */
 void party_rounds_turn(struct party *p);             /* print what is complete */
 
 /* ---- party_exec.c: --exec */

@@ -55,6 +55,8 @@ static void on_down(uint32_t i, int code, const char *why, bool by_peer, void *u
 	snet_gauge(SNET_METRIC_PEERS, p->n_up + p->n_clients);
 	party_say_down(p, i, code, why, by_peer);
 	snet_fail(&p->members[i].last, code, "%s", why);
+	if (p->opts->sync)
+		party_rounds_check(p, p->ended);
 	if (!p->waiting.slot)
 		snet_timer_set(p->run->loop, &p->waiting,
 			       snet_loop_now(p->run->loop) + WAITING_AGAIN);
@@ -87,11 +89,11 @@ static void on_end(uint32_t i, void *user)
 
 	say_more("party %u sends no more", p->members[i].who->id);
 	out_event("peer.closing", out_uint("peer", p->members[i].who->id));
-	if (p->opts->sync)
-		party_rounds_without(p, i);
 	if (!p->members[i].ended)
 		p->n_ended++;
 	p->members[i].ended = true;
+	if (p->opts->sync)
+		party_rounds_without(p, i);
 	party_exec_check(p);
 }
 
@@ -214,6 +216,20 @@ static bool speaks_crate(const struct party *p, const struct roster_member *m)
 	return p->net.config.crate_only || m->profile == ROSTER_PROFILE_STOFFELNET_0_1;
 }
 
+static int open_journal(struct party *p, struct snet_error *err)
+{
+	struct snet_journal_found found;
+	int rc = snet_mesh_journal(p->mesh, p->opts->journal, &found, err);
+
+	if (!rc && found.cut)
+		say_note("%s: the last %llu bytes were never written to the end",
+			 p->opts->journal, (unsigned long long)found.cut);
+	if (!rc && found.messages)
+		say_note("%s: %llu messages are sent again", p->opts->journal,
+			 (unsigned long long)found.messages);
+	return rc;
+}
+
 int party_make_mesh(struct party *p, struct snet_error *err)
 {
 	const struct roster *r = p->net.roster;
@@ -228,7 +244,7 @@ int party_make_mesh(struct party *p, struct snet_error *err)
 					.peer = p->net.peer,
 					.queue = cli.queue,
 					.wait = cli.wait,
-					.confirms = p->opts->sync,
+					.confirms = p->opts->sync || p->opts->journal,
 					.dial_timeout = p->net.config.handshake_timeout };
 	int rc = parties ? digest(r, cfg.roster) : SNET_ENOMEM;
 
@@ -240,5 +256,5 @@ int party_make_mesh(struct party *p, struct snet_error *err)
 	}
 	rc = rc ? snet_fail(err, rc, "mesh") : snet_mesh_new(&p->mesh, &cfg, &events, p, err);
 	free(parties);
-	return rc;
+	return rc || !p->opts->journal ? rc : open_journal(p, err);
 }

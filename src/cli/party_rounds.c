@@ -99,13 +99,16 @@ static void fail(struct party *p, int code, const char *why)
 	party_done(p, &p->worst, p->worst_peer);
 }
 
-/* Everyone may end after any round; who ends earlier than others leaves them waiting. One that
- * has ended itself says goodbye to them first. */
-void party_rounds_check(struct party *p)
+/* Everyone may end after any round; who ends earlier than others leaves them waiting. If that
+ * is this party it says goodbye to them first, so that they know; now: they know. */
+void party_rounds_check(struct party *p, bool now)
 {
-	bool over = p->n_over >= p->n - 1;
-
-	if (p->rounds_lost && p->rounds.here && !p->round && (over || !p->ended))
+	if (!p->rounds_lost || !p->rounds.here || p->round)
+		return;
+	for (uint32_t i = 0; i < p->n && !now; i++)
+		now = p->members[i].who != p->self && sends_no_more(p, i) &&
+		      snet_rounds_is_missing(&p->rounds, i);
+	if (now)
 		fail(p, SNET_ELOST, "no more will come of it");
 }
 
@@ -126,7 +129,9 @@ static void round_is_out(struct party *p)
 	p->round = NULL;
 	p->round_at = 0;
 	snet_rounds_done(&p->rounds, snet_loop_now(p->run->loop));
-	for (uint32_t i = 0; i < p->n; i++)
+	p->confirm_round = number;
+	party_confirm_soon(p);
+	for (uint32_t i = 0; !p->opts->journal && i < p->n; i++)
 		snet_mesh_confirm(p->mesh, i, 0, number);
 	if (p->self_full && !is_ahead(p)) {
 		p->self_full = false;
@@ -158,7 +163,7 @@ void party_rounds_turn(struct party *p)
 	if (rc == SNET_ETIMEOUT)
 		fail(p, SNET_ETIMEOUT, "it has not come in time (--round-timeout)");
 	p->rounds_lost = rc == SNET_ELOST;
-	party_rounds_check(p);
+	party_rounds_check(p, false);
 	snet_timer_set(l, &p->round_timer, p->done ? SNET_NEVER : p->rounds.deadline);
 }
 

@@ -4,6 +4,8 @@
 #include "cli/say.h"
 #include "obs/metrics.h"
 
+#define CONFIRM_EVERY (10 * SNET_MS)
+
 /* ---- what is wrong with an item */
 
 void party_bad_item(struct party *p, const struct snet_error *err, uint64_t line)
@@ -34,6 +36,28 @@ void party_stall(struct party *p)
 	duct_hold(&p->duct); /* what comes from there may be for this party, too */
 }
 
+/* --journal: acknowledged is what stdout has taken, so that whoever is killed is sent the rest
+ * again. */
+static void on_confirm(struct snet_timer *t, snet_time now)
+{
+	struct party *p = t->user;
+
+	if (p->duct.sink && sink_waiting(p->duct.sink))
+		snet_timer_set(p->run->loop, t, now + CONFIRM_EVERY);
+	else if (!p->opts->sync)
+		snet_mesh_confirm_all(p->mesh);
+	for (uint32_t i = 0; p->opts->sync && !t->slot && i < p->n; i++)
+		snet_mesh_confirm(p->mesh, i, 0, p->confirm_round);
+}
+
+void party_confirm_soon(struct party *p)
+{
+	if (!p->opts->journal || p->confirm.slot)
+		return;
+	p->confirm = (struct snet_timer){ .fn = on_confirm, .user = p };
+	snet_timer_set(p->run->loop, &p->confirm, snet_loop_now(p->run->loop) + CONFIRM_EVERY);
+}
+
 static void printed(struct party *p, int rc, const char *what, uint32_t from)
 {
 	struct snet_error err;
@@ -49,6 +73,7 @@ void party_print(struct party *p, uint32_t from, const struct snet_message *m)
 {
 	if (p->duct.sink) /* else its program reads no more */
 		printed(p, output_message(&p->duct.out, from, m), "party", from);
+	party_confirm_soon(p);
 }
 
 void party_print_client(struct party *p, uint32_t number, const struct snet_message *m)
@@ -135,6 +160,9 @@ static void send_to(struct party *p, uint32_t i, const struct input_message *msg
 		m->sent++; /* it has gone, and that was told */
 	} else if (rc == SNET_EAGAIN) {
 		no_room(p, i);
+	} else if (rc == SNET_EIO) {
+		snet_fail(&err, SNET_EIO, "%s: cannot be written", p->opts->journal);
+		party_done(p, &err, OPT_NONE);
 	} else {
 		snet_fail(&err, rc == SNET_EINVAL ? SNET_EPROTO : rc,
 			  "message %llu to party %u: %s", (unsigned long long)msg->line,

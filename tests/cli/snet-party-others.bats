@@ -35,7 +35,7 @@ load party
 	start p0 snet-party -i 0 net/roster.json --exec 'echo $$ >own.pid; sleep 1000; true'
 	wait_until test -s own.pid
 	quit p0
-	[ "$status" -eq 143 ]
+	[ "$status" -eq 0 ]
 	wait_until not_running "$(cat own.pid)"
 }
 
@@ -186,4 +186,74 @@ client() {
 		finish "$i"
 		[ "$status" -eq 0 ]
 	done
+}
+
+# party I as above, with its journal
+with_journal() {
+	party "$1" -w 10s --journal "j$1" "${@:2}"
+}
+
+@test "a journal keeps what is for others over kill -9" {
+	net 2
+	hold p0
+	with_journal 0 <"$in"
+	for i in 1 2 3; do say p0 "{\"to\":1,\"text\":\"m$i\"}"; done
+	wait_until grep -qa m3 j0
+	kill -KILL "${pid[p0]}"
+	wait "${pid[p0]}" || true
+	with_journal 0 < <(echo '{"to":1,"text":"m4"}')
+	party 1 -w 10s
+	finish_all 0 1
+	[ "$(received p1)" = "$(printf '0 m%s\n' 1 2 3 4)" ]
+	[ "$(stat -c %a j0)" = 600 ]
+	with_journal 0
+	party 1 -w 10s
+	finish_all 0 1
+	[ -z "$(received p1)" ]
+	release p0
+}
+
+@test "with a journal, what stdout has not taken is sent again" {
+	net 2
+	hold p0
+	party 0 -w 10s <"$in"
+	mkfifo full
+	exec {full}<>full
+	held[full]=$full
+	(for fd in "${held[@]}"; do exec {fd}>&-; done; exec snet-party -q -i 1 -f lines --journal j1 net/roster.json </dev/null >full 2>p1.err 3>&-) &
+	pid[p1]=$!
+	wait_event p0 ready
+	line=$(head -c 9000 /dev/zero | tr '\0' y)
+	for i in {1..400}; do say p0 "{\"to\":1,\"text\":\"$i $line\"}"; done
+	kill -USR1 "${pid[p0]}"
+	wait_event p0 stats '.peer == 1 and .sent_messages == 400'
+	kill -KILL "${pid[p1]}"
+	wait "${pid[p1]}" || true
+	wait_event p0 peer.down
+	start p1 snet-party -q -i 1 -f lines --journal j1 net/roster.json
+	wait_event p0 peer.up '.anew and .peer == 1 and .missed_messages == null'
+	release p0
+	finish_all 0 1
+	dd bs=1M iflag=nonblock <&"$full" >first 2>/dev/null || true
+	grep -E '^[0-9]+ y{9000}$' first >whole || true
+	[ "$(wc -l <whole)" -lt 400 ]
+	[ "$(cat whole p1.out | cut -d ' ' -f 1 | sort -nu | paste -sd ' ')" = "$(seq -s ' ' 400)" ]
+	[ "$(cut -d ' ' -f 1 p1.out | paste -sd ' ')" = "$(seq -s ' ' "$((401 - $(wc -l <p1.out)))" 400)" ]
+}
+
+@test "a journal that will not do" {
+	net 2
+	hold p0
+	with_journal 0 --ready-when bound <"$in"
+	wait_event p0 ready
+	run -3 snet-party -i 0 -k net/0.key --journal j0 <(jq -c --argjson p "$((port + 50))" '.parties[0].address = "quic://127.0.0.1:\($p)"' net/roster.json)
+	[[ $output == *"j0"*"in use"* ]]
+	quit p0
+	release p0
+	run -3 snet-party -i 1 --journal j0 net/roster.json
+	[[ $output == *j0* ]]
+	echo garbage >j9
+	run -3 snet-party -i 1 --journal j9 net/roster.json
+	[[ $output == *j9* ]]
+	run -2 snet-party --spawn 2 --journal j -- true
 }
