@@ -23,6 +23,7 @@ static const struct opt party_opts[] = {
 	{ 'k', "key",        "FILE",     OPT_STR,      &cli.key,    "its identity; without it N.key beside the roster" },
 	{ 0,   "spawn",      "N",        OPT_UINT,     &n_spawn,    "be a whole net of N parties here, each with the program on its pipe", .min = 1, .max = SPAWN_MAX },
 	{ 0,   "exec",       "COMMAND",  OPT_STR,      &opts.exec,  "be the party with this program: its output goes to the others, what they send is its input" },
+	{ 0,   "ordering",   NULL,       OPT_FLAG,     &opts.ordering, "agree with parties of the Rust crate on the order of keys before they are told anything else" },
 	{ 0,   "journal",    "FILE",     OPT_STR,      &opts.journal, "keep there what others have not taken, and send it after a restart" },
 	{ 'a', "allow",      "KEYID|FILE", OPT_LIST,   &cli.allow,  "let this client in, or those in the file, beside those of the roster; may be repeated" },
 	{ 'w', "wait",       "DURATION", OPT_DURATION, &cli.wait,   "how long a party may be away, at first and later" },

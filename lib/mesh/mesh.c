@@ -82,7 +82,8 @@ int snet_mesh_new(struct snet_mesh **out, const struct snet_mesh_config *cfg,
 			mesh_begin(p);
 	}
 	*out = m;
-	return SNET_OK;
+	rc = m->cfg.order ? mesh_order_init(m) : SNET_OK;
+	return rc ? snet_fail(err, rc, "order of the parties") : SNET_OK;
 }
 
 void snet_mesh_free(struct snet_mesh *m)
@@ -94,6 +95,8 @@ void snet_mesh_free(struct snet_mesh *m)
 		mesh_forget(&m->members[i]);
 		snet_outbox_fini(&m->members[i].outbox);
 	}
+	if (m->cfg.order)
+		mesh_order_fini(m);
 	snet_journal_close(m->journal);
 	free((void *)m->cfg.parties);
 	free(m->members);

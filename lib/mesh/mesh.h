@@ -46,6 +46,10 @@ struct snet_mesh_config {
 	snet_time wait;             /* so long may a party be away, at first and later */
 	snet_time dial_timeout;     /* of one attempt [10 s] */
 	bool confirms;              /* acknowledge nothing before snet_mesh_confirm says so */
+	/* Agree with the parties of the crate's profile on the order of keys, and on so many
+	 * clients (ordering.h). */
+	bool order;
+	uint32_t order_clients;
 };
 
 /* Callbacks may send, pause and finish; none may free. */
@@ -67,6 +71,8 @@ struct snet_mesh_events {
 	void (*on_over)(uint32_t party, const struct snet_error *err, void *user);
 	/* An attempt came to nothing, or it disagrees about the session. */
 	void (*on_trouble)(uint32_t party, const struct snet_error *err, void *user);
+	/* With order. err NULL: agreed; else why not, and the party to blame, or self. */
+	void (*on_order)(const struct snet_error *err, uint32_t party, void *user);
 	/* So many it has taken for good, per stream, ever. anew: what is left is numbered from
 	 * 1 again, for another process; marks is NULL then. NULL allowed. */
 	void (*on_taken)(uint32_t party, const struct snet_record_marks *marks, bool anew,
@@ -100,6 +106,10 @@ void snet_mesh_pause(struct snet_mesh *m, bool pause);
  * everything that came. */
 void snet_mesh_confirm(struct snet_mesh *m, uint32_t party, unsigned stream, uint64_t upto);
 void snet_mesh_confirm_all(struct snet_mesh *m);
+/* With order: a client has come, or gone. As snet_ordering_client_up. */
+int snet_mesh_client(struct snet_mesh *m, const struct snet_slice *key, bool here);
+/* What every client is told once it is agreed: snet_ordering_response. */
+int snet_mesh_node_list(const struct snet_mesh *m, struct snet_buf *out);
 
 bool snet_mesh_is_up(const struct snet_mesh *m, uint32_t party);
 struct snet_mesh_stats {

@@ -308,6 +308,7 @@ static void hear_resume(struct channel *ch, const uint8_t *body, size_t n)
 	ch->ready = true;
 	taken_by_resume(m, &heard.next);
 	mesh_came_up(ch, heard.is_new, lost);
+	mesh_order_up(m);
 	if (m->unacked) /* confirmed before the other side had said resume */
 		ack_soon(m);
 	freed(m);

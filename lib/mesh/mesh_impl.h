@@ -10,6 +10,7 @@
 #include "io/loop.h"
 #include "mesh/link.h"
 #include "mesh/mesh.h"
+#include "mesh/ordering.h"
 #include "mesh/outbox.h"
 #include "mesh/session.h"
 
@@ -23,6 +24,7 @@ struct channel {
 	struct snet_peer *peer;
 	bool dialled, ready; /* ready: both have said resume */
 	bool said_bye, finishing, paused;
+	bool settled; /* plain: it will not lose the tie-break */
 };
 
 /* Messages one way, until one goes the other way. */
@@ -67,6 +69,8 @@ struct snet_mesh {
 	struct member *members; /* n; that of self is not used */
 	struct mesh_turns turns;
 	struct snet_journal *journal; /* NULL: none */
+	struct snet_ordering order;   /* if cfg.order */
+	struct snet_timer order_timer;
 	bool finished, paused;
 };
 
@@ -102,6 +106,14 @@ void mesh_came_up(struct channel *ch, bool anew, uint64_t lost);
 /* Nothing is left to do for it, if its last connection is gone. */
 bool mesh_is_done(const struct member *m);
 
+/* ---- mesh_order.c: nothing, unless cfg.order */
+int mesh_order_init(struct snet_mesh *mesh);
+void mesh_order_fini(struct snet_mesh *mesh);
+void mesh_order_up(struct member *m);
+void mesh_order_down(struct member *m);
+bool mesh_order_input(struct member *m, const struct snet_message *msg);
+bool mesh_order_holds(const struct snet_mesh *mesh);
+
 /* ---- mesh_journal.c */
 int mesh_journal_add(struct member *m, unsigned stream, uint8_t kind,
 		     const struct snet_slice *v, size_t n, size_t total);
@@ -110,6 +122,7 @@ void mesh_journal_taken(struct member *m, bool anew);
 /* ---- mesh_plain.c: parties of the crate's profile */
 void mesh_plain_up(struct channel *ch);
 void mesh_plain_message(struct channel *ch, const struct snet_message *msg);
+void mesh_plain_go(struct member *m);    /* the order is agreed on */
 void mesh_plain_ended(struct member *m); /* it sends no more */
 void mesh_plain_pump(struct member *m);
 void mesh_plain_due(struct member *m); /* its ack timer */

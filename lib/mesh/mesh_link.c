@@ -325,6 +325,7 @@ static void went_down(struct member *m, int code, const char *why, bool by_peer)
 		return;
 	}
 	snet_fail(&err, code ? code : SNET_ELOST, "%s", why);
+	mesh_order_down(m);
 	if (m->up) {
 		m->up = false;
 		m->stats.reconnects++;

@@ -14,7 +14,8 @@ static void settled(struct channel *ch)
 {
 	struct member *m = ch->member;
 
-	if (ch->ready)
+	ch->settled = true;
+	if (ch->ready || mesh_order_holds(m->mesh))
 		return;
 	ch->ready = true;
 	snet_timer_stop(m->mesh->cfg.loop, &m->ack);
@@ -31,6 +32,7 @@ void mesh_plain_up(struct channel *ch)
 	m->ended = false;
 	m->heard_at = snet_loop_now(cfg->loop);
 	mesh_came_up(ch, true, 0);
+	mesh_order_up(m);
 	if (sure)
 		settled(ch);
 	else
@@ -45,11 +47,19 @@ void mesh_plain_message(struct channel *ch, const struct snet_message *msg)
 	if (m->current == ch)
 		settled(ch);
 	m->heard_at = snet_loop_now(m->mesh->cfg.loop);
+	if (m->current == ch && mesh_order_input(m, msg))
+		return;
 	mine.seq = ++m->taken[0];
 	m->stats.received++;
 	m->stats.received_bytes += msg->n;
 	mesh_turn(m, MESH_HEARD);
 	m->mesh->ev->on_message(m->index, &mine, m->mesh->user);
+}
+
+void mesh_plain_go(struct member *m)
+{
+	if (m->current && m->current->settled)
+		settled(m->current);
 }
 
 static void forget_first(struct member *m, const struct snet_outbox_item *item)

@@ -17,7 +17,7 @@ enum party_when { PARTY_BOUND, PARTY_Q, PARTY_ALL_THERE };
 struct party_opts {
 	const char *exec;    /* NULL: stdin and stdout */
 	const char *journal; /* NULL: none */
-	bool sync;
+	bool sync, ordering;
 	uint64_t quorum;         /* OPT_NONE: everyone */
 	snet_time round_timeout; /* SNET_NEVER: none */
 	int ready_when;          /* enum party_when */
@@ -40,8 +40,9 @@ struct party_client {
 	struct snet_list node;
 	struct party *party;
 	struct snet_peer *peer;
-	uint32_t number;  /* of the roster's client, or the next that is free */
-	const char *name; /* NULL: none */
+	struct snet_slice spki; /* --ordering */
+	uint32_t number;        /* of the roster's client, or the next that is free */
+	const char *name;       /* NULL: none */
 	bool up, eof, finished, flushed, full, unwanted;
 	uint64_t item, dropped, sent, received, sent_bytes, received_bytes;
 };

@@ -40,6 +40,7 @@ static void forget(struct party_client *c)
 	struct party *p = c->party;
 
 	snet_list_del(&c->node);
+	snet_block_free(c->spki.block);
 	p->n_clients--;
 	p->gone.sent += c->sent;
 	p->gone.sent_bytes += c->sent_bytes;
@@ -67,6 +68,39 @@ static void finish(struct party_client *c)
 
 /* ---- what it says */
 
+static bool is_crate(const struct party_client *c)
+{
+	return snet_peer_conn(c->peer)->profile == SNET_PROFILE_STOFFELNET_0_1;
+}
+
+static void tell_order(struct party_client *c)
+{
+	struct snet_buf b = SNET_BUF(SNET_MESSAGE_MAX);
+	struct snet_slice s;
+
+	if (c->up && c->peer && is_crate(c) && !snet_mesh_node_list(c->party->mesh, &b)) {
+		s = (struct snet_slice){ b.p, b.n, NULL };
+		if (snet_peer_send(c->peer, 0, SNET_KIND_DATA, &s, 1))
+			snet_peer_close(c->peer, SNET_ENOMEM, "no room for the node list");
+	}
+	snet_buf_free(&b);
+}
+
+/* Its key outlives the connection, to be taken from the order with it. */
+static void keep_key(struct party_client *c)
+{
+	const struct snet_conn *conn = snet_peer_conn(c->peer);
+	struct snet_block *b =
+		c->party->opts->ordering ? snet_block_new(conn->peer_spki_len) : NULL;
+
+	if (!b)
+		return;
+	memcpy(b->data, conn->peer_spki, conn->peer_spki_len);
+	c->spki = (struct snet_slice){ b->data, conn->peer_spki_len, b };
+	if (snet_mesh_client(c->party->mesh, &c->spki, true))
+		say_note("client:%u has no place in the order of keys", c->number);
+}
+
 static void retire_older(struct party_client *c)
 {
 	for (struct snet_list *n = c->party->clients.next; n != &c->party->clients;
@@ -92,6 +126,8 @@ static void on_up(struct snet_peer *peer, void *user)
 	retire_older(c);
 	c->up = true;
 	party_say_client_up(c);
+	keep_key(c);
+	tell_order(c);
 	if (c->party->stalled)
 		snet_peer_pause(peer);
 	if (c->party->ended && c->party->n_over >= c->party->n - 1)
@@ -159,6 +195,8 @@ static void on_down(struct snet_peer *peer, int code, const char *why, bool by_p
 		code = SNET_ELOST;
 		why = "it closed before it took everything";
 	}
+	if (c->spki.block)
+		snet_mesh_client(p->mesh, &c->spki, false);
 	if (c->up) {
 		party_say_client_down(c, code, why, by_peer);
 	} else {
@@ -261,6 +299,11 @@ static void each(struct party *p, void (*fn)(struct party_client *c))
 		after = n->next;
 		fn(client_of(n));
 	}
+}
+
+void party_clients_told(struct party *p)
+{
+	each(p, tell_order);
 }
 
 static void pause_one(struct party_client *c)

@@ -35,6 +35,7 @@ void party_accept_client(struct party *p, struct snet_conn *c);
 struct party_client *party_client(struct party *p, uint64_t id);
 void party_client_send(struct party_client *c, const struct input_message *msg);
 void party_clients_pause(struct party *p);  /* or resume, as stalled says */
+void party_clients_told(struct party *p);   /* the crate's, of the order agreed on */
 void party_clients_finish(struct party *p); /* all else is over */
 
 /* ---- party_rounds.c: --sync */

@@ -175,8 +175,23 @@ static void on_trouble(uint32_t i, const struct snet_error *err, void *user)
 		out_error(err, m->who->id, OPT_NONE, false);
 }
 
-static const struct snet_mesh_events events = { on_address, on_up,   on_down, on_message,
-						on_end,     on_room, on_over, on_trouble };
+static void on_order(const struct snet_error *err, uint32_t i, void *user)
+{
+	struct party *p = user;
+	struct snet_error told;
+
+	if (!err) {
+		say_note("all agree on the order of the keys");
+		party_clients_told(p);
+		return;
+	}
+	snet_fail(&told, err->code, "no agreement on the order of the keys: %s", err->text);
+	party_done(p, &told, p->members[i].who == p->self ? OPT_NONE : p->members[i].who->id);
+}
+
+static const struct snet_mesh_events events = { on_address, on_up,      on_down,
+						on_message, on_end,     on_room,
+						on_over,    on_trouble, on_order };
 
 /* ---- life */
 
@@ -244,6 +259,8 @@ int party_make_mesh(struct party *p, struct snet_error *err)
 					.peer = p->net.peer,
 					.queue = cli.queue,
 					.wait = cli.wait,
+					.order = p->opts->ordering,
+					.order_clients = (uint32_t)r->clients,
 					.confirms = p->opts->sync || p->opts->journal,
 					.dial_timeout = p->net.config.handshake_timeout };
 	int rc = parties ? digest(r, cfg.roster) : SNET_ENOMEM;

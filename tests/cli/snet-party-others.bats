@@ -257,3 +257,41 @@ with_journal() {
 	[[ $output == *j9* ]]
 	run -2 snet-party --spawn 2 --journal j -- true
 }
+
+@test "the order of keys is agreed on before a party of the crate is told anything else" {
+	net 2
+	jq -c '.parties[0].profile = "stoffelnet-0.1"' net/roster.json >r.json && mv r.json net/roster.json
+	hold lst
+	start lst snet-listen -q --profile stoffelnet-0.1 --payload hex -k net/0.key -r net/roster.json "127.0.0.1:$port" <"$in"
+	hold p1
+	party 1 --ordering <"$in"
+	say p1 '{"text":"after"}'
+	wait_event lst message '.seq == 1'
+	digest=$(jq -r .hex <<<"$event")
+	[[ $digest == 0c00000020000000000000007* ]] # BLAKE3 of no clients begins with 71
+	[ "${#digest}" -eq 200 ]
+	say lst "{\"hex\":\"$digest\"}" '{"text":"from the crate"}'
+	wait_event lst message '.seq == 2 and .hex == "6166746572"'
+	wait_event p1 message '.from == 0 and .text == "from the crate"'
+	[ "$(received p1 | wc -l)" -eq 2 ]
+	release lst
+	release p1
+	finish lst
+	finish_all 1
+}
+
+@test "parties of the crate that differ are named" {
+	net 2
+	jq -c '.parties[0].profile = "stoffelnet-0.1"' net/roster.json >r.json && mv r.json net/roster.json
+	hold lst
+	start lst snet-listen -q --profile stoffelnet-0.1 --payload hex -k net/0.key -r net/roster.json "127.0.0.1:$port" <"$in"
+	party 1 --ordering
+	wait_event lst message '.seq == 1'
+	digest=$(jq -r .hex <<<"$event")
+	say lst "{\"hex\":\"${digest:0:190}ff${digest:192}\"}"
+	finish p1
+	failed_with 8 protocol p1
+	grep -q "no agreement on the order of the keys" p1.err
+	quit lst
+	release lst
+}
