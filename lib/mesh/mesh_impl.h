@@ -14,6 +14,7 @@
 #include "mesh/outbox.h"
 #include "mesh/session.h"
 
+#define TIE_BREAKER "duplicate connection: tie-breaker" /* the crate's words */
 #define MESH_CHANNELS 4 /* of one party at a time: more that come are turned away */
 
 struct member;
@@ -125,6 +126,9 @@ void mesh_plain_message(struct channel *ch, const struct snet_message *msg);
 void mesh_plain_go(struct member *m);    /* the order is agreed on */
 void mesh_plain_ended(struct member *m); /* it sends no more */
 void mesh_plain_pump(struct member *m);
-void mesh_plain_due(struct member *m); /* its ack timer */
+/* What a close means: the crate has code 0 for all of them. */
+int mesh_plain_code(const struct channel *ch, int code, const char *why, bool by_peer);
+bool mesh_plain_lost(const struct member *m, struct snet_peer *p); /* something, with it */
+void mesh_plain_due(struct member *m);                             /* its ack timer */
 
 #endif

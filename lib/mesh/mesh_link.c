@@ -15,7 +15,6 @@
 #define SETTLE_MAX (1 * SNET_SEC)
 #define PROBE_TIME (500 * SNET_MS)
 #define RESUME_TIME (10 * SNET_SEC)
-#define TIE_BREAKER "duplicate connection: tie-breaker" /* the crate's words */
 
 static const struct snet_peer_events peer_events;
 
@@ -348,9 +347,14 @@ static void on_down(struct snet_peer *p, int code, const char *why, bool by_peer
 	bool was_current = m->current == ch, was_dialling = m->dialling == ch;
 	struct snet_error none = { 0 }, err = { 0 };
 
-	(void)p;
+	if (mesh_is_plain(m))
+		code = mesh_plain_code(ch, code, why, by_peer);
 	channel_free(ch);
-	if (was_current) {
+	if (was_current && mesh_is_plain(m) && mesh_plain_lost(m, p)) {
+		snet_fail(&err, code ? code : SNET_ELOST, "%s, and did not take everything",
+			  code ? why : "it closed");
+		went_down(m, err.code, err.text, by_peer);
+	} else if (was_current) {
 		went_down(m, code, why, by_peer);
 	} else if (was_dialling && !m->current && !m->over) {
 		snet_fail(&err, code ? code : SNET_EUNREACH, "%s", why);

@@ -1,3 +1,5 @@
+#include <string.h>
+
 #include "crypto/identity.h"
 #include "mesh/mesh_impl.h"
 
@@ -114,6 +116,26 @@ void mesh_plain_pump(struct member *m)
 	}
 	if (m->mesh->finished && snet_outbox_is_empty(&m->outbox))
 		linger(m);
+}
+
+int mesh_plain_code(const struct channel *ch, int code, const char *why, bool by_peer)
+{
+	static const char *const refusals[] = { "certificate public key not allowed",
+						"unknown peer", "p2p identity mismatch" };
+
+	if (code || !by_peer)
+		return code;
+	if (!strcmp(why, TIE_BREAKER))
+		return SNET_ELOST;
+	for (size_t i = 0; i < sizeof(refusals) / sizeof(*refusals); i++)
+		if (!strcmp(why, refusals[i]))
+			return SNET_EDENIED;
+	return ch->settled ? SNET_OK : SNET_ELOST;
+}
+
+bool mesh_plain_lost(const struct member *m, struct snet_peer *p)
+{
+	return snet_peer_undelivered(p) || !snet_outbox_is_empty(&m->outbox);
 }
 
 void mesh_plain_due(struct member *m)
