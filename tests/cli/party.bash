@@ -1,4 +1,5 @@
 # What the suites of snet-party share: load helper, then load party.
+# shellcheck disable=SC2154 # status, in: of bats and of helper
 
 setup() {
 	cd "$BATS_TEST_TMPDIR" || return
