@@ -27,7 +27,7 @@ static const char whole[] =
 	"{\"id\":4294967294,\"name\":\"zoe\",\"address\":\"quic://[::1]:9002\",\"key\":\"" C
 	"\"},\n"
 	"{\"id\":0,\"name\":\"alice\"," AT(
-		9000) ",\"key\":\"" A "\"}],\n"
+		9000) ",\"profile\":\"snet/1\",\"key\":\"" A "\"}],\n"
 		      "\"clients\":[{\"id\":0,\"name\":\"carol\",\"key\":\"" B "\"}]}\n";
 
 static struct roster *parse(const char *text)
@@ -54,6 +54,8 @@ static void a_whole_roster_is_read(void **state)
 	assert_string_equal(r->members[0].address.host, "::1");
 	assert_int_equal(r->members[0].address.port, 9002);
 	assert_false(r->members[2].has_address);
+	assert_int_equal(r->members[0].profile, ROSTER_PROFILE_ANY);
+	assert_int_equal(r->members[1].profile, ROSTER_PROFILE_SNET1);
 	/* in order of id, clients last */
 	assert_string_equal(r->by_id[0]->name, "alice");
 	assert_string_equal(r->by_id[1]->name, "zoe");
@@ -122,6 +124,8 @@ static const struct {
 	{ "session with a newline", "{\"session\":\"a\\nb\",\"parties\":[" ZERO "]}", "r.json:1: session: " },
 	{ "session is a number", "{\"session\":7,\"parties\":[" ZERO "]}", "r.json:1: session: " },
 	{ "another profile", "{\"profile\":\"snet/2\",\"parties\":[" ZERO "]}", "r.json:1: profile: want \"snet/1\"" },
+	{ "another profile of a party", "{\"parties\":[\n{\"id\":0,\"profile\":\"x\"}]}",
+	  "r.json:2: parties[0]: profile: want \"snet/1\"" },
 	{ "member is no object", "{\"parties\":[\n" ZERO ",\n5]}", "r.json:3: parties[1]: want an object" },
 	{ "typo in a member", "{\"parties\":[\n" ZERO ",\n{\"id\":1,\"adress\":\"x\"}]}",
 	  "r.json:3: parties[1]: unknown key \"adress\"" },
@@ -204,6 +208,7 @@ static void what_is_written_is_read_again(void **state)
 		assert_int_equal(again->members[i].id, r->members[i].id);
 		assert_int_equal(again->members[i].client, r->members[i].client);
 		assert_string_equal(again->members[i].name, r->members[i].name);
+		assert_int_equal(again->members[i].profile, r->members[i].profile);
 		assert_string_equal(again->members[i].address.host, r->members[i].address.host);
 		assert_memory_equal(again->members[i].key, r->members[i].key, SNET_KEYID_BYTES);
 	}

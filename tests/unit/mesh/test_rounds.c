@@ -202,9 +202,14 @@ static void the_clock_stands_while_a_round_is_out(void **s)
 	assert_int_equal(snet_rounds_init(&r, 2, 1, 10, ROOM), SNET_OK);
 	put(&r, 0, "a1", 0);
 	put(&r, 0, "a2", 0);
-	put(&r, 1, "b1", 0);
+	assert_int_equal(snet_rounds_put(&r, 1, 200,
+					 &(struct snet_slice){ (const uint8_t *)"b1", 2, NULL },
+					 0, NULL),
+			 SNET_OK);
 	assert_int_equal(snet_rounds_next(&r, 0, &round), SNET_OK);
 	assert_non_null(round);
+	assert_int_equal(round->slots[0].kind, 0);
+	assert_int_equal(round->slots[1].kind, 200);
 	assert_int_equal(r.deadline, SNET_NEVER);
 	assert_int_equal(snet_rounds_next(&r, 500, &other), SNET_OK);
 	assert_null(other);
@@ -227,8 +232,9 @@ static void a_block_is_held_and_a_small_part_of_one_is_copied(void **s)
 	assert_int_equal(snet_rounds_init(&r, 3, 3, SNET_NEVER, ROOM), SNET_OK);
 	assert_int_equal(snet_rounds_put(&r, 0, 0, &whole, 0, NULL), SNET_OK);
 	assert_int_equal(b->refs, 2);
-	assert_int_equal(snet_rounds_put(&r, 1, 0, &part, 0, NULL), SNET_OK);
+	assert_int_equal(snet_rounds_put(&r, 1, 7, &part, 0, NULL), SNET_OK);
 	assert_int_equal(b->refs, 2);
+	assert_int_equal(snet_rounds_kept(&r, 1), 3 + SNET_ROUNDS_OVERHEAD);
 	snet_rounds_fini(&r);
 	assert_int_equal(b->refs, 1);
 	snet_block_free(b);
