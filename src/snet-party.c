@@ -127,6 +127,9 @@ static void check_rounds(void)
 		opts_misuse(&self, "--round-timeout: 0 is no time to do anything in");
 	if (opts.sync && cli.overflow == OVERFLOW_DROP)
 		opts_misuse(&self, "--sync has no message to spare: no --overflow drop");
+	if (opts.sync && opts.journal)
+		opts_misuse(&self, "--sync has no --journal: another process does not know "
+				   "which round it is in");
 	if (opts.sync && cli.stream)
 		opts_misuse(&self, "--sync has no streams");
 	if (opts.ready_when == PARTY_Q && opts.quorum == OPT_NONE)

@@ -7,9 +7,8 @@
 
 #include "mesh/journal_impl.h"
 
-#define ALONE_FROM                                                                \
-	16000 /* bytes: a payload so large is handed back with a block of its own \
-	       */
+/* Bytes: a payload so large is handed back with a block of its own. */
+#define ALONE_FROM 16000
 
 static int fail_read(struct snet_journal *j, struct snet_error *err)
 {

@@ -12,10 +12,10 @@
  * machine that loses power may lose the end of it. One process at a time holds the file.
  *
  * Of what was taken the file keeps 1 MiB, or twice what was outstanding when it was last
- *written anew, if that is more. Writing anew is FILE.tmp, then a rename, in one go: some 50 ms
- *for 50 MiB. Whoever adds bounds what is outstanding: with outboxes of 16 MiB, 16 MiB and one
- *message per party. In memory are a window of 64 KiB and 520 bytes per party that was written
- *to. */
+ * written anew, if that is more. Writing anew is FILE.tmp, then a rename, in one go on the
+ * loop. Whoever adds bounds what is outstanding: with outboxes of 16 MiB, 16 MiB and one
+ * message per party. In memory are a window of 64 KiB and 520 bytes per party that was written
+ * to. */
 #ifndef SNET_MESH_JOURNAL_H
 #define SNET_MESH_JOURNAL_H
 

@@ -166,8 +166,19 @@ void snet_mesh_pause(struct snet_mesh *m, bool pause)
 		return;
 	m->paused = pause;
 	for (uint32_t i = 0; i < m->cfg.n; i++)
-		if (m->members[i].current && m->members[i].current->ready)
+		if (m->members[i].current && m->members[i].up)
 			mesh_pause(m->members[i].current);
+}
+
+void snet_mesh_hold(struct snet_mesh *m, uint32_t party, bool hold)
+{
+	struct member *p = member(m, party);
+
+	if (!p || !mesh_is_plain(p))
+		return;
+	p->held = hold;
+	if (p->current && p->up)
+		mesh_pause(p->current);
 }
 
 /* ---- what the owner may know */

@@ -102,6 +102,8 @@ bool snet_mesh_is_full(struct snet_mesh *m, uint32_t party); /* true: on_room fo
 void snet_mesh_finish(struct snet_mesh *m);
 /* No on_message and no on_end until resumed; windows fill. */
 void snet_mesh_pause(struct snet_mesh *m, bool pause);
+/* The same, of one, if it is plain: what others send includes acknowledgements. */
+void snet_mesh_hold(struct snet_mesh *m, uint32_t party, bool hold);
 /* So many messages of a party's stream are where they should be, and may be acknowledged; all:
  * everything that came. */
 void snet_mesh_confirm(struct snet_mesh *m, uint32_t party, unsigned stream, uint64_t upto);

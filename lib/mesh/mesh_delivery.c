@@ -237,7 +237,7 @@ void snet_mesh_confirm_all(struct snet_mesh *mesh)
 /* Pauses are counted. */
 void mesh_pause(struct channel *ch)
 {
-	bool pause = ch->member->mesh->paused;
+	bool pause = ch->member->mesh->paused || ch->member->held;
 
 	if (ch->paused == pause)
 		return;

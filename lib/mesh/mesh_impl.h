@@ -55,7 +55,7 @@ struct member {
 	uint64_t again[SNET_RECORD_STREAMS]; /* to come a second time, as resume asked for */
 	size_t unacked_bytes, unacked;       /* taken and not acknowledged: bytes, messages */
 	bool up, ended, full, over;          /* ended: it sends no more */
-	bool was_up, failed;                 /* failed: it was given up */
+	bool was_up, failed, held;           /* failed: it was given up */
 	snet_time heard_at;                  /* plain: its last message */
 	struct mesh_turns turns;
 	struct snet_error last; /* why it is not there */

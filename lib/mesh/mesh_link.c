@@ -277,6 +277,20 @@ static bool is_whom_it_says(struct channel *ch)
 	return false;
 }
 
+/* The owner is told as of any loss, before it hears of the new one. */
+static void replaced(struct member *m, struct channel *old)
+{
+	static const char why[] = "it came again";
+
+	mesh_drop(old, SNET_EPOLICY, TIE_BREAKER);
+	if (!m->up)
+		return;
+	mesh_order_down(m);
+	m->up = false;
+	m->stats.reconnects++;
+	m->mesh->ev->on_down(m->index, SNET_ELOST, why, false, m->mesh->user);
+}
+
 static void on_up(struct snet_peer *p, void *user)
 {
 	struct channel *ch = user, *old;
@@ -296,7 +310,7 @@ static void on_up(struct snet_peer *p, void *user)
 		m->dialling = NULL;
 	m->current = ch;
 	if (old)
-		mesh_drop(old, SNET_EPOLICY, TIE_BREAKER);
+		replaced(m, old);
 	snet_timer_set(m->mesh->cfg.loop, &m->probe,
 		       snet_loop_now(m->mesh->cfg.loop) + RESUME_TIME);
 	m->tries = m->link.tries;
@@ -317,6 +331,7 @@ static void went_down(struct member *m, int code, const char *why, bool by_peer)
 	snet_timer_stop(m->mesh->cfg.loop, &m->ack);
 	if (m->over)
 		return;
+	mesh_order_down(m);
 	if (mesh_is_plain(m) && code == SNET_OK)
 		mesh_plain_ended(m); /* as it says that it is done */
 	if (code == SNET_OK && (mesh_is_done(m) || mesh_is_plain(m))) {
@@ -324,7 +339,6 @@ static void went_down(struct member *m, int code, const char *why, bool by_peer)
 		return;
 	}
 	snet_fail(&err, code ? code : SNET_ELOST, "%s", why);
-	mesh_order_down(m);
 	if (m->up) {
 		m->up = false;
 		m->stats.reconnects++;

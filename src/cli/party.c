@@ -23,7 +23,7 @@ uint32_t party_quorum(const struct party *p)
 
 void party_check_ready(struct party *p)
 {
-	bool all = p->n_up + p->n_lost >= p->n - 1;
+	bool all = p->n_up + p->n_over >= p->n - 1;
 
 	if (p->ready)
 		return;
@@ -71,6 +71,7 @@ void party_check_over(struct party *p)
 	if (p->opts->sync)
 		party_rounds_check(p, true);
 	party_exec_check(p);
+	party_exec_end(p);
 	if (!p->runs)
 		party_done(p, p->worst.code ? &p->worst : NULL, p->worst_peer);
 }
@@ -223,5 +224,5 @@ void party_start(struct party *p)
 	if (p->n == 1 || p->opts->ready_when == PARTY_BOUND)
 		party_check_ready(p);
 	snet_timer_set(p->run->loop, &p->waiting, snet_loop_now(p->run->loop) + WAITING_FIRST);
-	duct_go(&p->duct);
+	party_read_on(p);
 }

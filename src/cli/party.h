@@ -30,6 +30,7 @@ struct party_member {
 	size_t n_addrs;
 	bool full; /* --overflow block waits for it */
 	bool over, ended;
+	bool came, plain; /* came: it was connected once */
 	uint64_t item, dropped;
 	uint64_t sent;          /* --sync: messages for it */
 	struct snet_error last; /* why it is not there */
@@ -76,16 +77,16 @@ struct party {
 	const struct snet_round *round;  /* being printed */
 	uint32_t round_at, *round_order; /* of the members, by id */
 	struct snet_timer round_timer;
+	bool self_waits; /* what comes from stdin is for stdout, which is full */
 	bool self_full, turning, rounds_lost; /* lost: too few can be there */
 
-	struct snet_timer confirm; /* --journal: of rounds up to confirm_round */
-	uint64_t confirm_round;
+	struct snet_timer confirm; /* --journal */
 
 	struct program program; /* --exec */
 	struct snet_child *watch;
 	struct snet_timer program_end;
 	int program_status; /* exit status, 128 + signal */
-	bool runs;
+	bool runs, told_to_end;
 };
 
 /* Loads roster (path) and the key of the party --id; binds its address. After a failure too:

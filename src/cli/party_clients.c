@@ -236,15 +236,20 @@ static uint32_t number_of(struct party *p, const struct roster_member *who,
 	return p->next_client++;
 }
 
+static bool is_done(const struct party *p)
+{
+	return p->done || p->parting.fn;
+}
+
 void party_accept_client(struct party *p, struct snet_conn *conn)
 {
 	const struct roster_member *who = roster_holder(p->net.roster, conn->peer_key);
 	struct party_client *c =
-		p->done || p->n_clients == CLIENTS_MAX ? NULL : calloc(1, sizeof(*c));
+		is_done(p) || p->n_clients == CLIENTS_MAX ? NULL : calloc(1, sizeof(*c));
 
 	if (!c) {
-		conn->transport->close(conn, p->done ? SNET_ECLOSED : SNET_EPOLICY,
-				       p->done ? "this party is done" : "too many clients");
+		conn->transport->close(conn, is_done(p) ? SNET_ECLOSED : SNET_EPOLICY,
+				       is_done(p) ? "this party is done" : "too many clients");
 		return;
 	}
 	c->party = p;
@@ -337,7 +342,7 @@ static void on_parting(struct snet_timer *t, snet_time now)
 void party_clients_finish(struct party *p)
 {
 	each(p, finish);
-	if (p->parting.slot)
+	if (p->parting.fn)
 		return;
 	p->parting = (struct snet_timer){ .fn = on_parting, .user = p };
 	snet_timer_set(p->run->loop, &p->parting, snet_loop_now(p->run->loop) + PARTING);

@@ -11,15 +11,17 @@
 /* --exec: one program is this party: what it prints goes to the others, what they send is its
  * stdin. */
 
+#define LAST_TIME 1000          /* ms that a program has to end, when its party does */
 #define END_TIME (5 * SNET_SEC) /* to end by itself, when nothing more comes for it */
 
 static void on_end_time(struct snet_timer *t, snet_time now)
 {
 	struct party *p = t->user;
 
-	(void)now;
 	if (p->runs) {
-		kill(-p->program.pid, SIGTERM);
+		kill(-p->program.pid, p->told_to_end ? SIGKILL : SIGTERM);
+		p->told_to_end = true;
+		snet_timer_set(p->run->loop, t, now + END_TIME);
 		return;
 	}
 	/* What it started may hold its output open for ever. */
@@ -43,7 +45,9 @@ static void on_exit_of(int pid, int status, void *user)
 	(void)pid;
 	p->watch = NULL;
 	p->runs = false;
-	p->program_status = WIFEXITED(status) ? WEXITSTATUS(status) : 128 + WTERMSIG(status);
+	if (!p->done)
+		p->program_status =
+			WIFEXITED(status) ? WEXITSTATUS(status) : 128 + WTERMSIG(status);
 	out_event("exit",
 		  out_if(WIFEXITED(status), out_uint("status", (uint64_t)WEXITSTATUS(status))),
 		  out_if(WIFSIGNALED(status), out_uint("signal", (uint64_t)WTERMSIG(status))));
@@ -60,12 +64,26 @@ static void on_exit_of(int pid, int status, void *user)
 	party_check_over(p);
 }
 
+static bool all_silent(const struct party *p)
+{
+	for (uint32_t i = 0; i < p->n; i++)
+		if (p->members[i].who != p->self && !p->members[i].ended && !p->members[i].over)
+			return false;
+	return true;
+}
+
 /* When no party and no client may send any more its stdin ends. */
 void party_exec_check(struct party *p)
 {
-	if (!p->opts->exec || p->n_clients || p->round || p->n_ended + p->n_lost < p->n - 1)
-		return;
-	duct_close_sink(&p->duct);
+	if (p->opts->exec && !p->n_clients && !p->round && all_silent(p))
+		duct_close_sink(&p->duct);
+}
+
+/* All else is over: it may end by itself, for a while. */
+void party_exec_end(struct party *p)
+{
+	if (p->runs)
+		set_end_time(p);
 }
 
 static int start(struct party *p, struct snet_error *err)
@@ -128,5 +146,5 @@ void party_exec_fini(struct party *p)
 	if (!p->runs)
 		return;
 	snet_child_free(p->watch);
-	kill(-p->program.pid, SIGTERM);
+	program_end(&p->program, LAST_TIME);
 }

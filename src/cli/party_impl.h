@@ -54,7 +54,8 @@ void party_rounds_turn(struct party *p);             /* print what is complete *
 /* ---- party_exec.c: --exec */
 int party_exec(struct party *p, struct snet_error *err);
 void party_exec_fini(struct party *p);
-void party_exec_stop(void *user);       /* whoever is interrupted interrupts the program */
+void party_exec_stop(void *user); /* whoever is interrupted interrupts the program */
+void party_exec_end(struct party *p);
 void party_exec_check(struct party *p); /* is there anything left to come for it? */
 
 /* ---- party_events.c */

@@ -27,6 +27,17 @@ static int on_address(uint32_t i, unsigned attempt, struct snet_endpoint **from,
 	return net_dialler(&p->net, to->sa.sa_family, from, err);
 }
 
+/* Another process does not know in which round the one before it was. */
+static void lost_count(struct party *p, uint32_t i)
+{
+	struct snet_error err;
+
+	snet_fail(&err, SNET_ELOST,
+		  "party %u has begun anew in round %llu: its messages are of no known round",
+		  p->members[i].who->id, (unsigned long long)p->rounds.number);
+	party_done(p, &err, p->members[i].who->id);
+}
+
 static void on_up(uint32_t i, bool anew, uint64_t lost, void *user)
 {
 	struct party *p = user;
@@ -34,6 +45,11 @@ static void on_up(uint32_t i, bool anew, uint64_t lost, void *user)
 	p->n_up++;
 	snet_gauge(SNET_METRIC_PEERS, p->n_up + p->n_clients);
 	p->members[i].last.code = SNET_OK;
+	if (p->opts->sync && anew && p->members[i].came) {
+		lost_count(p, i);
+		return;
+	}
+	p->members[i].came = true;
 	if (anew && p->members[i].ended) {
 		p->members[i].ended = false;
 		p->n_ended--;
@@ -157,6 +173,7 @@ static void on_over(uint32_t i, const struct snet_error *why, void *user)
 		return;
 	}
 	on_room(i, p);
+	party_check_ready(p);
 	party_exec_check(p);
 	party_check_over(p);
 }
@@ -242,6 +259,11 @@ static int open_journal(struct party *p, struct snet_error *err)
 	if (!rc && found.messages)
 		say_note("%s: %llu messages are sent again", p->opts->journal,
 			 (unsigned long long)found.messages);
+	for (uint32_t i = 0; !rc && i < p->n; i++) {
+		p->members[i].full =
+			cli.overflow == OVERFLOW_BLOCK && snet_mesh_is_full(p->mesh, i);
+		p->n_full += p->members[i].full;
+	}
 	return rc;
 }
 
@@ -268,6 +290,7 @@ int party_make_mesh(struct party *p, struct snet_error *err)
 	for (uint32_t i = 0; !rc && i < p->n; i++) {
 		parties[i].id = r->members[i].id;
 		parties[i].plain = speaks_crate(p, &r->members[i]);
+		p->members[i].plain = parties[i].plain;
 		memcpy(parties[i].key, r->members[i].key, SNET_KEYID_BYTES);
 		p->members[i].who = &r->members[i];
 	}

@@ -52,12 +52,14 @@ static bool print_on(struct party *p)
 			return false;
 		}
 		if (output_round_message(o, p->members[i].who->id, &m,
-					 s->present && s->kind != PARTY_SILENT)) {
+					 s->present && s->kind != PARTY_SILENT) &&
+		    !sink_is_broken(p->duct.sink)) {
 			snet_fail(&err, SNET_ENOMEM, "no memory for round %llu",
 				  (unsigned long long)p->round->number);
 			party_done(p, &err, OPT_NONE);
 			return true;
 		}
+		broken = sink_is_broken(p->duct.sink);
 		p->round_at++;
 	}
 	if (!broken)
@@ -129,10 +131,11 @@ static void round_is_out(struct party *p)
 	p->round = NULL;
 	p->round_at = 0;
 	snet_rounds_done(&p->rounds, snet_loop_now(p->run->loop));
-	p->confirm_round = number;
-	party_confirm_soon(p);
-	for (uint32_t i = 0; !p->opts->journal && i < p->n; i++)
+	for (uint32_t i = 0; i < p->n; i++) {
 		snet_mesh_confirm(p->mesh, i, 0, number);
+		if (p->members[i].plain && snet_rounds_kept(&p->rounds, i) < cli.queue)
+			snet_mesh_hold(p->mesh, i, false);
+	}
 	if (p->self_full && !is_ahead(p)) {
 		p->self_full = false;
 		party_read_on(p);
@@ -205,6 +208,8 @@ void party_rounds_put(struct party *p, uint32_t i, uint8_t kind, const struct sn
 		party_done(p, &err, OPT_NONE);
 		return;
 	}
+	if (p->members[i].plain && snet_rounds_kept(&p->rounds, i) >= cli.queue)
+		snet_mesh_hold(p->mesh, i, true); /* it hears no acknowledgements */
 	if (i == self_index(p)) {
 		p->members[i].sent++;
 		p->self_full = is_ahead(p);

@@ -33,7 +33,6 @@ void party_stall(struct party *p)
 	p->stalled = true;
 	snet_mesh_pause(p->mesh, true);
 	party_clients_pause(p);
-	duct_hold(&p->duct); /* what comes from there may be for this party, too */
 }
 
 /* --journal: acknowledged is what stdout has taken, so that whoever is killed is sent the rest
@@ -44,10 +43,8 @@ static void on_confirm(struct snet_timer *t, snet_time now)
 
 	if (p->duct.sink && sink_waiting(p->duct.sink))
 		snet_timer_set(p->run->loop, t, now + CONFIRM_EVERY);
-	else if (!p->opts->sync)
+	else
 		snet_mesh_confirm_all(p->mesh);
-	for (uint32_t i = 0; p->opts->sync && !t->slot && i < p->n; i++)
-		snet_mesh_confirm(p->mesh, i, 0, p->confirm_round);
 }
 
 void party_confirm_soon(struct party *p)
@@ -122,8 +119,7 @@ static void no_room(struct party *p, uint32_t i)
 		party_dropped(&m->dropped, "party", m->who->id);
 		return;
 	}
-	snet_fail(&err, SNET_EPOLICY, "the queue of party %u is full (--overflow fail)",
-		  m->who->id);
+	snet_fail(&err, SNET_EPOLICY, "the queue of party %u is full", m->who->id);
 	party_done(p, &err, m->who->id);
 }
 
@@ -151,6 +147,7 @@ static void send_to(struct party *p, uint32_t i, const struct input_message *msg
 	m->item = p->item;
 	if (m->who == p->self) {
 		send_to_self(p, msg);
+		p->self_waits = p->stalled && !p->opts->sync;
 		return;
 	}
 	rc = snet_mesh_send(p->mesh, i, msg->stream, msg->kind, msg->v, msg->n);
@@ -232,7 +229,7 @@ static void on_item(struct duct *d, const struct input_message *msg, void *user)
 		send_to_client(p, msg->clients[i], msg);
 	if (p->opts->sync)
 		party_rounds_sent(p);
-	if (p->n_full || p->self_full)
+	if (p->n_full || p->self_full || p->self_waits)
 		duct_hold(d);
 }
 
@@ -264,7 +261,7 @@ static void on_end(struct duct *d, void *user)
 
 void party_read_on(struct party *p)
 {
-	if (!p->n_full && !p->self_full && !p->stalled && !p->ended)
+	if (!p->n_full && !p->self_full && !p->self_waits && !p->ended)
 		duct_go(&p->duct);
 }
 
@@ -274,7 +271,7 @@ void party_room(void *user)
 
 	if (!p->stalled)
 		return;
-	p->stalled = false;
+	p->stalled = p->self_waits = false;
 	if (p->opts->sync)
 		party_rounds_turn(p);
 	if (p->stalled)

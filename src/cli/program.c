@@ -9,6 +9,7 @@
 #include <stdlib.h>
 #include <string.h>
 #include <sys/wait.h>
+#include <time.h>
 #include <unistd.h>
 
 extern char **environ;
@@ -109,4 +110,19 @@ void program_kill(const struct program *p)
 {
 	kill(-p->pid, SIGKILL);
 	waitpid(p->pid, NULL, 0);
+}
+
+void program_end(const struct program *p, int patience)
+{
+	const struct timespec step = { 0, 10000000 };
+
+	kill(-p->pid, SIGTERM);
+	for (int waited = 0; waited < patience; waited += 10) {
+		if (waitpid(p->pid, NULL, WNOHANG)) {
+			kill(-p->pid, SIGKILL); /* what it has started */
+			return;
+		}
+		nanosleep(&step, NULL);
+	}
+	program_kill(p);
 }

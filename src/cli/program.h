@@ -18,6 +18,8 @@ char *program_variable(const char *name, const char *value);
  * NULL is SNET_ENOMEM. SNET_EIO, SNET_ENOMEM: nothing was started. */
 int program_start(struct program *p, const char *command, char *const *own, size_t n,
 		  struct snet_error *err);
+/* Asks it to end, and after so long (ms) makes it; waits. */
+void program_end(const struct program *p, int patience);
 void program_kill(const struct program *p); /* and wait for it: at once */
 
 #endif

@@ -16,6 +16,7 @@
 #include "cli/groups.h"
 #include "cli/out.h"
 #include "cli/roster.h"
+#include "cli/sink.h"
 #include "io/loop.h"
 
 #define END_TIME (3 * SNET_SEC) /* from SIGTERM to SIGKILL */
@@ -28,6 +29,7 @@ struct place {
 	struct net_of *net;
 	uint32_t i;
 	pid_t pid[2]; /* 0: not there, or gone */
+	pid_t group;  /* of the program and what it has started; 0: never was */
 	int err;      /* of both */
 	int spill;    /* what the party prints, read on when the program has gone */
 	struct snet_io *err_io, *spill_io;
@@ -41,9 +43,10 @@ struct net_of {
 	char dir[PATH_MAX - 32], roster[PATH_MAX];
 	struct place *places;
 	uint32_t n;
+	struct sink *words;   /* stderr */
 	size_t running, open; /* processes; stderrs not at their end */
 	int status;
-	bool ending;
+	bool ending, flushing;
 };
 
 /* ---- files */
@@ -177,6 +180,7 @@ static int start_place(struct place *p, int socket, char *const argv[],
 		settle(self, heard[0], said[1], words[1]);
 		be_program(p->net, p->i, argv);
 	}
+	p->group = p->pid[PROGRAM] > 0 ? p->pid[PROGRAM] : 0;
 	close(heard[1]);
 	close(said[0]);
 	close(said[1]);
@@ -195,7 +199,7 @@ static void signal_all(struct net_of *s, int signo)
 
 		if (p->pid[PARTY] > 0)
 			kill(p->pid[PARTY], signo);
-		if (p->pid[PROGRAM] > 0 && kill(-p->pid[PROGRAM], signo))
+		if (p->group && kill(-p->group, signo) && p->pid[PROGRAM] > 0)
 			kill(p->pid[PROGRAM], signo);
 	}
 }
@@ -210,20 +214,51 @@ static void end_all(struct net_of *s, int status)
 	snet_timer_set(s->loop, &s->kill, snet_loop_now(s->loop) + END_TIME);
 }
 
+static void on_all_said(struct sink *words, void *user)
+{
+	struct net_of *s = user;
+
+	(void)words;
+	snet_loop_stop(s->loop);
+}
+
 static void check_over(struct net_of *s)
 {
-	if (!s->running && !s->open)
-		snet_loop_stop(s->loop);
+	if (s->running || s->open || s->flushing)
+		return;
+	s->flushing = true;
+	sink_flush_then(s->words, on_all_said, s);
 }
 
 /* ---- what they say and how they end */
 
+/* In one piece: lines of several parties do not mix. */
 static void say_line(struct place *p)
 {
-	/* One write: lines of several parties do not mix. */
-	dprintf(STDERR_FILENO, "%u: %.*s\n", p->i, (int)p->n, p->line);
+	struct snet_buf *b = sink_buf(p->net->words);
+
+	snet_buf_fmt(b, "%u: %.*s\n", p->i, (int)p->n, p->line);
+	b->bad = false; /* no memory for it: that line is lost */
+	sink_wrote(p->net->words);
 	p->n = 0;
 }
+
+/* Whoever does not read our stderr holds up those who write there, and nobody else. */
+static void listen_on(struct net_of *s)
+{
+	for (uint32_t i = 0; i < s->n; i++)
+		if (s->places[i].err_io)
+			snet_io_want(s->places[i].err_io,
+				     sink_is_full(s->words) ? 0 : SNET_READ);
+}
+
+static void on_words_room(struct sink *words, void *user)
+{
+	(void)words;
+	listen_on(user);
+}
+
+static const struct sink_events words_events = { on_words_room, NULL };
 
 static void on_words(struct snet_io *io, int ready, void *user)
 {
@@ -238,6 +273,8 @@ static void on_words(struct snet_io *io, int ready, void *user)
 		if (buf[k] == '\n' || p->n == LINE)
 			say_line(p);
 	}
+	if (sink_is_full(p->net->words))
+		listen_on(p->net);
 	if (n > 0 || (n < 0 && errno == EINTR))
 		return;
 	if (p->n)
@@ -279,6 +316,9 @@ static void on_exit_of(int pid, int status, void *user)
 	}
 	if (code)
 		end_all(p->net, code);
+	/* What it has started ends with it: it may hold its output open for ever. */
+	if (which == PROGRAM)
+		kill(-p->group, SIGTERM);
 	/* It has heard enough: that is its right, and no reason for its party to stop. */
 	if (which == PROGRAM && !p->spill_io) {
 		p->spill_io = snet_io_new(p->net->loop, p->spill, on_spill, p);
@@ -302,11 +342,21 @@ static void on_kill(struct snet_timer *t, snet_time now)
 		s->places[i].err_io = NULL;
 	}
 	check_over(s);
+	snet_loop_stop(s->loop); /* and whoever does not read ours */
 }
 
+/* The first one asks, the second does not. */
 static void on_signal(int signo, void *user)
 {
-	end_all(user, 128 + signo);
+	struct net_of *s = user;
+
+	if (!s->ending) {
+		end_all(s, 128 + signo);
+		return;
+	}
+	signal_all(s, SIGKILL);
+	remove_files(s);
+	_exit(128 + signo);
 }
 
 /* ---- life */
@@ -334,6 +384,12 @@ static int supervise(struct net_of *s, struct snet_error *err)
 	if (rc)
 		return snet_fail(err, rc, "--spawn");
 	s->kill = (struct snet_timer){ .fn = on_kill, .user = s };
+	rc = sink_new(&s->words, s->loop, STDERR_FILENO, false, "stderr", LINE + 16,
+		      &words_events, s, err);
+	if (rc) {
+		snet_loop_free(s->loop);
+		return rc;
+	}
 	for (int i = 0; i < 3; i++)
 		signals[i] = snet_signal_new(s->loop, numbers[i], on_signal, s);
 	rc = watch(s, err);
@@ -346,6 +402,7 @@ static int supervise(struct net_of *s, struct snet_error *err)
 		snet_io_free(s->places[i].err_io);
 		snet_io_free(s->places[i].spill_io);
 	}
+	sink_close(s->words, NULL);
 	if (!rc)
 		snet_loop_free(s->loop);
 	return rc ? rc : s->status;
@@ -365,6 +422,7 @@ static int start_all(struct net_of *s, int *sockets, char *const argv[],
 		rc = make_files(s, sockets, err);
 	for (uint32_t i = 0; !rc && i < s->n; i++) {
 		s->places[i].net = s;
+		s->places[i].err = s->places[i].spill = -1;
 		s->places[i].i = i;
 		rc = start_place(&s->places[i], sockets[i], argv, party, err);
 	}
@@ -396,13 +454,14 @@ int spawn_all(uint32_t n, char *const argv[], int (*party)(const char *roster),
 		rc = start_all(&s, sockets, argv, party, err);
 		if (!rc)
 			rc = supervise(&s, err);
-		if (rc < 0)
-			signal_all(&s, SIGKILL);
+		signal_all(&s, SIGKILL); /* whatever they have left behind */
 		remove_files(&s);
 	}
 	for (uint32_t i = 0; i < n && s.places[i].net; i++) {
-		close(s.places[i].err);
-		close(s.places[i].spill);
+		if (s.places[i].err >= 0)
+			close(s.places[i].err);
+		if (s.places[i].spill >= 0)
+			close(s.places[i].spill);
 	}
 	free(s.places);
 	free(sockets);

@@ -295,3 +295,68 @@ with_journal() {
 	quit lst
 	release lst
 }
+
+@test "programs that write before they read do not wait for each other" {
+	net 2
+	for i in 0 1; do
+		# shellcheck disable=SC2016 # the program's
+		start "p$i" snet-party -q -i "$i" net/roster.json --payload text --exec '
+			seq -f "{\"to\":$((1 - SNET_PARTY)),\"text\":\"%g '"$(printf '%0800d' 0)"'\"}" 6000
+			exec >&-
+			jq -r "select(.event == \"message\").text[:8]" >heard$SNET_PARTY'
+	done
+	finish_all 0 1
+	for i in 0 1; do [ "$(cut -d ' ' -f 1 "heard$i" | cksum)" = "$(seq 6000 | cksum)" ]; done
+}
+
+@test "a program that does not end is ended" {
+	net 1
+	start p0 snet-party -q -i 0 net/roster.json --exec 'echo $$ >own.pid; exec >&-; trap "" TERM; sleep 1000; sleep 1000'
+	finish p0
+	[ "$status" -eq 137 ]
+	not_running "$(cat own.pid)"
+}
+
+@test "a journal with a full queue" {
+	net 2
+	line=$(head -c 30000 /dev/zero | tr '\0' j)
+	hold p0
+	with_journal 0 --queue 64k <"$in"
+	for i in 1 2 3; do say p0 "{\"to\":1,\"text\":\"$i $line\"}"; done
+	wait_until big_enough
+	kill -KILL "${pid[p0]}"
+	wait "${pid[p0]}" || true
+	with_journal 0 --queue 64k < <(echo '{"to":1,"text":"4 "}')
+	party 1 -w 10s
+	finish_all 0 1
+	[ "$(received p1 | cut -d ' ' -f 2 | paste -sd ' ')" = "1 2 3 4" ]
+	release p0
+}
+
+big_enough() {
+	[ "$(stat -c %s j0)" -gt 90000 ]
+}
+
+@test "a party that comes again is told to be gone before" {
+	net 2
+	hold p0
+	party 0 <"$in"
+	hold p1
+	party 1 <"$in"
+	wait_event p0 ready
+	for times in 2 3; do
+		kill -KILL "${pid[p1]}"
+		wait "${pid[p1]}" || true
+		party 1 <"$BATS_TEST_TMPDIR/p1.in"
+		wait_until came "$times"
+	done
+	[ "$(jq -r 'select(.event == "peer.up" or .event == "peer.down").event' p0.out | paste -sd ' ')" = \
+		"peer.up peer.down peer.up peer.down peer.up" ]
+	release p0
+	release p1
+	finish_all 0 1
+}
+
+came() {
+	[ "$(jq -c 'select(.event == "peer.up")' p0.out | wc -l)" -eq "$1" ]
+}

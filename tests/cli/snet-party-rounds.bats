@@ -172,7 +172,7 @@ rounds() {
 
 @test "what rounds cannot be asked for" {
 	for args in "--round-timeout 1s" "--sync --overflow drop" "--sync --stream 3" "--ready-when q" \
-		"--sync --round-timeout 0" "--quorum 0"; do
+		"--sync --round-timeout 0" "--quorum 0" "--sync --journal j"; do
 		# shellcheck disable=SC2086
 		run -2 snet-party -i 0 $args roster.json
 	done
@@ -186,4 +186,37 @@ rounds() {
 	[ "$(jq -c 'select(.event == "error" and .fatal == false) | .line' p0.out | paste -sd ' ')" = "1 2" ]
 	[ "$(rounds p0)" = "1 0=y 1=z" ]
 	finish_all 1
+}
+
+@test "a party that begins anew is of no known round" {
+	net 2
+	hold p0
+	party 0 --sync <"$in"
+	hold p1
+	party 1 --sync -w 4s <"$in"
+	say p0 '{"text":"a"}'
+	say p1 '{"text":"b"}'
+	wait_event p0 round
+	kill -KILL "${pid[p1]}"
+	wait "${pid[p1]}" || true
+	party 1 --sync -w 2s <"$BATS_TEST_TMPDIR/p1.in"
+	finish p0
+	failed_with 6 peer_lost p0
+	grep -q "party 1 has begun anew in round 2" p0.err
+	release p0
+	release p1
+	finish p1
+	[ "$status" -ne 0 ]
+}
+
+@test "a reader that leaves ends rounds with what it is" {
+	net 2
+	for i in 0 1; do
+		start "p$i" bash -c 'set -o pipefail; head -c 3000000 /dev/zero | tr "\0" x | fold -w 30000 |
+			snet-party --sync -w 2s -f lines -i '"$i"' net/roster.json | head -c 10'
+	done
+	finish p0
+	finish p1
+	grep -q "stdout: Broken pipe" p0.err p1.err
+	! grep -q "no memory" p0.err p1.err
 }

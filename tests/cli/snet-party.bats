@@ -299,3 +299,17 @@ two_pids() {
 	run -2 snet-party --spawn 2 -6 -- true
 	run -2 snet-party --spawn 2 --metrics-file m -- true
 }
+
+@test "what the programs of a net have started ends with them" {
+	for where in ">/dev/null" "2>/dev/null" ">/dev/null 2>&1"; do
+		run -0 timeout 20 snet-party --spawn 2 -f lines -- sh -c "sleep 1000 $where & echo \$! >>sleepers; echo hi"
+	done
+	while read -r pid; do
+		wait_until is_no_process "$pid"
+	done <sleepers
+	[ "$(wc -l <sleepers)" -eq 6 ]
+}
+
+is_no_process() {
+	! kill -0 "$1" 2>/dev/null
+}
