@@ -16,6 +16,7 @@ static struct party_opts opts = { .quorum = OPT_NONE,
 				  .round_timeout = SNET_NEVER,
 				  .ready_when = PARTY_ALL_THERE };
 static uint64_t n_spawn = OPT_NONE;
+static const char *preset;
 
 /* clang-format off */
 static const struct opt party_opts[] = {
@@ -26,6 +27,7 @@ static const struct opt party_opts[] = {
 	{ 0,   "ordering",   NULL,       OPT_FLAG,     &opts.ordering, "agree with parties of the Rust crate on the order of keys before they are told anything else" },
 	{ 0,   "journal",    "FILE",     OPT_STR,      &opts.journal, "keep there what others have not taken, and send it after a restart" },
 	{ 'a', "allow",      "KEYID|FILE", OPT_LIST,   &cli.allow,  "let this client in, or those in the file, beside those of the roster; may be repeated" },
+	{ 0,   "link",       "PRESET",   OPT_STR,      &preset,     "with --spawn: let the parties meet over such a network, snet-link(1)" },
 	{ 'w', "wait",       "DURATION", OPT_DURATION, &cli.wait,   "how long a party may be away, at first and later" },
 	{ 't', "timeout",    "DURATION", OPT_DURATION, &cli.timeout, "how long a handshake may take" },
 	{ 0,   "dead-after", "DURATION", OPT_DURATION, &dead_after, "take the connection to a party for lost after so long a silence" },
@@ -115,7 +117,7 @@ static int be_all(char **argv)
 	if (cli.only_ipv6)
 		opts_misuse(&self, "--spawn lives on 127.0.0.1: no -6");
 	say_open(self.name, cli.verbose, !cli.verbose, cli.log_format == LOG_JSON);
-	rc = spawn_all((uint32_t)n_spawn, argv, be_party, &err);
+	rc = spawn_all((uint32_t)n_spawn, preset, argv, be_party, &err);
 	return rc < 0 ? tool_fail(&err) : rc;
 }
 
@@ -147,6 +149,8 @@ int main(int argc, char **argv)
 		opts_misuse(&self, "%s: one roster is enough", argv[i + 1]);
 	if (cli.id == OPT_NONE && !spawns)
 		opts_misuse(&self, "which party? give --id N");
+	if (preset && !spawns)
+		opts_misuse(&self, "--link is for --spawn; otherwise run snet-link");
 	if (cli.format == FORMAT_RAW)
 		opts_misuse(&self, "--format raw is for one peer; framed carries any bytes");
 	if (dead_after < SNET_SEC)

@@ -56,7 +56,7 @@ int snet_file_read(struct snet_buf *b, const char *path, bool secret, int code,
 		rc = fail(err, code, path, "");
 	else if (secret && st.st_mode & 077)
 		rc = snet_fail(err, code,
-			       "%s: mode %04o lets others at the private key; chmod 600 it",
+			       "%s: mode %04o lets others at what is secret; chmod 600 it",
 			       path, st.st_mode & 07777u);
 	else if (secret &&
 		 !snet_buf_room(b, b->max - b->n)) /* growing would leave copies behind */

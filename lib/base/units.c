@@ -4,6 +4,7 @@
 #include <stddef.h>
 #include <stdio.h>
 #include <string.h>
+#include <strings.h>
 
 #include "base/err.h"
 
@@ -24,6 +25,14 @@ static const struct unit sizes[] = {
 	{ "m", 1ull << 20 }, { "M", 1ull << 20 }, { "MiB", 1ull << 20 }, { "MB", 1000000 },
 	{ "g", 1ull << 30 }, { "G", 1ull << 30 }, { "GiB", 1ull << 30 }, { "GB", 1000000000 },
 	{ "t", 1ull << 40 }, { "T", 1ull << 40 }, { "TiB", 1ull << 40 }, { "TB", 1000000000000 },
+	{ NULL, 0 },
+};
+
+static const struct unit rates[] = {
+	{ "bit", 1 }, { "kbit", 1000 }, { "mbit", 1000000 }, { "gbit", 1000000000 }, { "tbit", 1000000000000 },
+	{ "Kbit", 1000 }, { "Mbit", 1000000 }, { "Gbit", 1000000000 }, { "Tbit", 1000000000000 },
+	{ "B/s", 8 }, { "kB/s", 8000 }, { "MB/s", 8000000 }, { "GB/s", 8000000000 },
+	{ "KiB/s", 8ull << 10 }, { "MiB/s", 8ull << 20 }, { "GiB/s", 8ull << 30 },
 	{ NULL, 0 },
 };
 /* clang-format on */
@@ -124,5 +133,65 @@ const char *snet_size_print(uint64_t n, char out[static SNET_UNITS_TEXT])
 	while (n % u->scale || (!n && u->scale > 1))
 		u++;
 	snprintf(out, SNET_UNITS_TEXT, "%" PRIu64 "%s", n / u->scale, u->name);
+	return out;
+}
+
+int snet_rate_parse(uint64_t *out, const char *text)
+{
+	if (!strcmp(text, "0")) {
+		*out = 0;
+		return SNET_OK;
+	}
+	return parse(out, text, rates);
+}
+
+bool snet_rate_ambiguous(const char *text, char out[static 2 * SNET_UNITS_TEXT])
+{
+	size_t n = strspn(text, "0123456789.");
+	const char *unit = text + n, *bytes = "";
+
+	if (!n || n > 8)
+		return false;
+	if (*unit && strchr("kKmMgG", *unit))
+		bytes = unit++;
+	if (strcasecmp(unit, "bps") != 0)
+		return false;
+	if (!*bytes) {
+		snprintf(out, (size_t)2 * SNET_UNITS_TEXT, "%.*sbit or %.*sB/s", (int)n, text,
+			 (int)n, text);
+		return true;
+	}
+	snprintf(out, (size_t)2 * SNET_UNITS_TEXT, "%.*s%cbit or %.*s%cB/s", (int)n, text,
+		 *bytes | 0x20, (int)n, text, (*bytes | 0x20) == 'k' ? 'k' : *bytes & ~0x20);
+	return true;
+}
+
+const char *snet_rate_print(uint64_t bits, char out[static SNET_UNITS_TEXT])
+{
+	static const struct unit units[] = {
+		{ "tbit", 1000000000000 },
+		{ "gbit", 1000000000 },
+		{ "mbit", 1000000 },
+		{ "kbit", 1000 },
+	};
+	unsigned part;
+	int n;
+
+	for (size_t i = 0; i < sizeof(units) / sizeof(*units); i++) {
+		uint64_t scale = units[i].scale;
+
+		if (bits < scale || bits % (scale / 1000))
+			continue;
+		part = (unsigned)(bits % scale / (scale / 1000));
+		n = snprintf(out, SNET_UNITS_TEXT, "%" PRIu64, bits / scale);
+		if (part) {
+			n += snprintf(out + n, SNET_UNITS_TEXT - (size_t)n, ".%03u", part);
+			while (out[n - 1] == '0')
+				n--;
+		}
+		snprintf(out + n, SNET_UNITS_TEXT - (size_t)n, "%s", units[i].name);
+		return out;
+	}
+	snprintf(out, SNET_UNITS_TEXT, "%" PRIu64 "bit", bits);
 	return out;
 }

@@ -10,10 +10,35 @@ int snet_sha256(uint8_t out[static SNET_SHA256_BYTES], const void *p, size_t n)
 	return gnutls_hash_fast(GNUTLS_DIG_SHA256, p, n, out) ? SNET_ENOSYS : SNET_OK;
 }
 
+int snet_sha1(uint8_t out[static SNET_SHA1_BYTES], const void *p, size_t n)
+{
+	return gnutls_hash_fast(GNUTLS_DIG_SHA1, p, n, out) ? SNET_ENOSYS : SNET_OK;
+}
+
 int snet_hmac_sha1(uint8_t out[static SNET_SHA1_BYTES], const void *key, size_t key_n,
 		   const void *p, size_t n)
 {
 	return gnutls_hmac_fast(GNUTLS_MAC_SHA1, key, key_n, p, n, out) ? SNET_ENOSYS : SNET_OK;
+}
+
+int snet_md5(uint8_t out[static SNET_MD5_BYTES], const void *p, size_t n)
+{
+	return gnutls_hash_fast(GNUTLS_DIG_MD5, p, n, out) ? SNET_ENOSYS : SNET_OK;
+}
+
+int snet_hmac(enum snet_hmac mac, uint8_t *out, const void *key, size_t key_n,
+	      const struct snet_slice *parts, size_t n)
+{
+	gnutls_hmac_hd_t h;
+	int rc = 0;
+
+	if (gnutls_hmac_init(&h, mac == SNET_HMAC_SHA256 ? GNUTLS_MAC_SHA256 : GNUTLS_MAC_SHA1,
+			     key, key_n))
+		return SNET_ENOSYS;
+	for (size_t i = 0; i < n && !rc; i++)
+		rc = gnutls_hmac(h, parts[i].p, parts[i].n);
+	gnutls_hmac_deinit(h, out);
+	return rc ? SNET_ENOSYS : SNET_OK;
 }
 
 int snet_random(void *p, size_t n)

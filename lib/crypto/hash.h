@@ -1,4 +1,4 @@
-/* Hash: SHA-256 and HMAC-SHA1 (GnuTLS), BLAKE3 (ours), the crate's ids
+/* Hash: SHA-256, MD5 and HMAC (GnuTLS), BLAKE3 (ours), the crate's ids
  * and list digests, random bytes. */
 #ifndef SNET_CRYPTO_HASH_H
 #define SNET_CRYPTO_HASH_H
@@ -7,13 +7,22 @@
 
 #define SNET_SHA256_BYTES 32
 #define SNET_SHA1_BYTES 20
+#define SNET_MD5_BYTES 16
 #define SNET_BLAKE3_BYTES 32
 
-/* These three fail with SNET_ENOSYS where the system's policy forbids the algorithm, SNET_EIO
+/* These fail with SNET_ENOSYS where the system's policy forbids the algorithm, SNET_EIO
  * where the kernel gives no random bytes. */
 int snet_sha256(uint8_t out[static SNET_SHA256_BYTES], const void *p, size_t n);
+/* What WebSockets greet with (RFC 6455 §4.2.2); for nothing else. */
+int snet_sha1(uint8_t out[static SNET_SHA1_BYTES], const void *p, size_t n);
 int snet_hmac_sha1(uint8_t out[static SNET_SHA1_BYTES], const void *key, size_t key_n,
 		   const void *p, size_t n);
+/* What STUN still makes keys of (RFC 8489 §18.5.1.1); for nothing else. */
+int snet_md5(uint8_t out[static SNET_MD5_BYTES], const void *p, size_t n);
+/* Of several runs of bytes as if they were one; out: as many bytes as the hash has. */
+enum snet_hmac { SNET_HMAC_SHA1, SNET_HMAC_SHA256 };
+int snet_hmac(enum snet_hmac mac, uint8_t *out, const void *key, size_t key_n,
+	      const struct snet_slice *parts, size_t n);
 int snet_random(void *p, size_t n); /* fit for keys and nonces */
 
 /* ---- BLAKE3, hash mode, 256 bits; cannot fail. Incremental: init, update as often as you

@@ -136,7 +136,8 @@ static int send_once(struct snet_udp *u, const struct snet_path *path, uint8_t e
 			return 0;
 		/* With IP_RECVERR an old ICMP error is reported once, by
 		 * whatever call comes next. */
-		if (errno != ECONNREFUSED && errno != EHOSTUNREACH && errno != EINTR)
+		if (errno != ECONNREFUSED && errno != EHOSTUNREACH && errno != ENETUNREACH &&
+		    errno != EHOSTDOWN && errno != EINTR)
 			break;
 		drain_errors(u);
 	}

@@ -5,6 +5,11 @@
 
 #include <stddef.h>
 
+#include "cli/events_link.h"
+#include "cli/events_nat.h"
+#include "cli/events_signal.h"
+#include "cli/events_stats.h"
+
 /* TEXT: a string. UINT: 0 to 2^64 - 1. BOOL. DATA: base64, HEX, JSON: only as payloads.
  * E(event, words) begins an event, F(name, type, words) is a field of it, in the order of
  * writing. A field whose words begin with '?' may be absent. Units stand in the name. */
@@ -13,7 +18,8 @@
 	E("listening", "bound: peers may come")                                                 \
 	F("address", TEXT, "to be given to the other side: scheme, host, real port, key id")    \
 	F("port", UINT, "the real port")                                                        \
-	F("key", TEXT, "own key id")                                                            \
+	F("to", UINT, "?of snet-link: the party it leads to")                                   \
+	F("key", TEXT, "?own key id; snet-stun has none")                                       \
 	F("id", UINT, "?own party id")                                                          \
 	E("waiting", "not all peers are there yet; dialling goes on")                           \
 	F("for", TEXT, "the addresses or names waited for, separated by spaces")                \
@@ -81,29 +87,10 @@
 	E("roster", "a roster file was written, by snet-keygen")                                \
 	F("file", TEXT, "where")                                                                \
 	F("parties", UINT, "how many")                                                          \
-	E("stats", "counters, on SIGUSR1 and every --stats-every; one for all, one per peer")   \
-	F("peer", UINT, "?of this peer; absent: of the program")                                \
-	F("peers", UINT, "?connected peers, of the program")                                    \
-	F("client", UINT, "?of this client of a mesh")                                          \
-	F("clients", UINT, "?of a mesh: connected clients")                                     \
-	F("sent_messages", UINT, "handed to the transport")                                     \
-	F("sent_bytes", UINT, "payload")                                                        \
-	F("received_messages", UINT, "")                                                        \
-	F("received_bytes", UINT, "payload")                                                    \
-	F("dropped_messages", UINT, "?by --overflow drop")                                      \
-	F("queued_bytes", UINT, "?sent, not acknowledged")                                      \
-	F("rtt_us", UINT, "?smoothed round trip")                                               \
-	F("rtt_min_us", UINT, "?")                                                              \
-	F("cwnd_bytes", UINT, "?congestion window")                                             \
-	F("in_flight_bytes", UINT, "?")                                                         \
-	F("wire_sent_bytes", UINT, "?UDP payload")                                              \
-	F("wire_received_bytes", UINT, "?UDP payload")                                          \
-	F("lost_packets", UINT, "?")                                                            \
-	F("mtu_bytes", UINT, "?UDP payload in use")                                             \
-	F("resent_messages", UINT, "?of a mesh: sent again after a connection was lost")        \
-	F("reconnects", UINT, "?of a mesh: connections lost")                                   \
-	F("rounds", UINT, "?of a mesh: times that sending turned to receiving or back")         \
-	F("state", TEXT, "?of a party: connecting, connected, closing, closed, disconnected")   \
+	EVENTS_STATS(E, F)                                                                      \
+	EVENTS_NAT(E, F)                                                                        \
+	EVENTS_SIGNAL(E, F)                                                                     \
+	EVENTS_LINK(E, F)                                                                       \
 	E("error", "something failed; the last line of a run that fails")                       \
 	F("code", UINT, "the exit status it leads to, snet(7)")                                 \
 	F("reason", TEXT, "one word")                                                           \

@@ -255,8 +255,7 @@ int net_dialler(struct net *n, int family, struct snet_endpoint **out, struct sn
 	return rc;
 }
 
-/* An address others can use, in place of "every address". */
-static void usable(struct snet_addr *a)
+void net_usable(struct snet_addr *a, int family)
 {
 	struct ifaddrs *list = NULL;
 	uint16_t port = snet_addr_port(a);
@@ -265,10 +264,13 @@ static void usable(struct snet_addr *a)
 	if (getifaddrs(&list))
 		list = NULL;
 	for (struct ifaddrs *i = list; i && !found; i = i->ifa_next) {
-		if (!i->ifa_addr || i->ifa_addr->sa_family != AF_INET || cli.only_ipv6 ||
-		    !(i->ifa_flags & IFF_UP) || i->ifa_flags & IFF_LOOPBACK)
+		const struct sockaddr_in6 *six = (const void *)i->ifa_addr;
+
+		if (!six || six->sin6_family != family || !(i->ifa_flags & IFF_UP) ||
+		    i->ifa_flags & IFF_LOOPBACK ||
+		    (family == AF_INET6 && IN6_IS_ADDR_LINKLOCAL(&six->sin6_addr)))
 			continue;
-		memcpy(&a->in, i->ifa_addr, sizeof(a->in));
+		memcpy(a, six, family == AF_INET6 ? sizeof(a->in6) : sizeof(a->in));
 		found = true;
 	}
 	if (list)
@@ -287,7 +289,7 @@ const char *net_own_url(const struct net *n, char out[static SNET_URL_TEXT])
 
 	n->transport->address(n->listener, &a);
 	if (snet_addr_is_any(&a))
-		usable(&a);
+		net_usable(&a, cli.only_ipv6 ? AF_INET6 : AF_INET);
 	snprintf(out, SNET_URL_TEXT, "quic://%s#%s", snet_addr_print(&a, text),
 		 snet_keyid_print(snet_identity_keyid(n->identity), key));
 	return out;

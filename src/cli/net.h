@@ -45,6 +45,10 @@ int net_listen(struct net *n, const struct snet_url *at, int fd,
 /* The endpoint to dial an address of this family from; made when first asked for. */
 int net_dialler(struct net *n, int family, struct snet_endpoint **out, struct snet_error *err);
 
+/* In place of "every address", one of this host's, of the family, that others can use; the port
+ * stays. */
+void net_usable(struct snet_addr *a, int family);
+
 /* What the other side writes to reach the listener: real port, own key id; for a listener at
  * every address, one of this host's. Returns out. */
 const char *net_own_url(const struct net *n, char out[static SNET_URL_TEXT]);

@@ -1,111 +1,22 @@
-#include "cli/spawn.h"
+#include "cli/spawn_impl.h"
 
 #include <errno.h>
 #include <fcntl.h>
 #include <limits.h>
-#include <netinet/in.h>
 #include <signal.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/prctl.h>
-#include <sys/socket.h>
 #include <sys/wait.h>
 #include <unistd.h>
 
 #include "cli/groups.h"
 #include "cli/out.h"
-#include "cli/roster.h"
 #include "cli/sink.h"
-#include "io/loop.h"
 
 #define END_TIME (3 * SNET_SEC) /* from SIGTERM to SIGKILL */
-#define LINE 1024               /* bytes of stderr said as one line */
 #define FAILED 1
-
-enum { PARTY, PROGRAM };
-
-struct place {
-	struct net_of *net;
-	uint32_t i;
-	pid_t pid[2]; /* 0: not there, or gone */
-	pid_t group;  /* of the program and what it has started; 0: never was */
-	int err;      /* of both */
-	int spill;    /* what the party prints, read on when the program has gone */
-	struct snet_io *err_io, *spill_io;
-	char line[LINE];
-	size_t n;
-};
-
-struct net_of {
-	struct snet_loop *loop;
-	struct snet_timer kill;
-	char dir[PATH_MAX - 32], roster[PATH_MAX];
-	struct place *places;
-	uint32_t n;
-	struct sink *words;   /* stderr */
-	size_t running, open; /* processes; stderrs not at their end */
-	int status;
-	bool ending, flushing;
-};
-
-/* ---- files */
-
-static int make_files(struct net_of *s, const int *sockets, struct snet_error *err)
-{
-	char(*at)[32] = calloc(s->n, sizeof(*at)), path[PATH_MAX];
-	const char **list = calloc(s->n, sizeof(*list));
-	struct roster r = { 0 };
-	int rc = at && list ? SNET_OK : snet_fail(err, SNET_ENOMEM, "--spawn");
-
-	for (uint32_t i = 0; !rc && i < s->n; i++) {
-		struct sockaddr_in in = { 0 };
-		socklen_t len = sizeof(in);
-
-		if (getsockname(sockets[i], (struct sockaddr *)&in, &len))
-			rc = snet_fail(err, SNET_EBIND, "%s", strerror(errno));
-		snprintf(at[i], sizeof(*at), "127.0.0.1:%u", ntohs(in.sin_port));
-		list[i] = at[i];
-	}
-	if (!rc)
-		rc = roster_plan(&r, s->n, list, s->n, "party", "spawn", err);
-	for (size_t i = 0; !rc && i <= s->n; i++) {
-		struct snet_identity *who = NULL;
-
-		rc = roster_make(&r, i, s->dir, SNET_KEY_P256, false, path, &who, err);
-		snet_identity_free(who);
-	}
-	snprintf(s->roster, sizeof(s->roster), "%s/roster.json", s->dir);
-	free(r.members);
-	free(list);
-	free(at);
-	return rc;
-}
-
-static void remove_files(struct net_of *s)
-{
-	char path[PATH_MAX];
-
-	for (uint32_t i = 0; i < s->n; i++) {
-		snprintf(path, sizeof(path), "%s/%u.key", s->dir, i);
-		unlink(path);
-	}
-	unlink(s->roster);
-	rmdir(s->dir);
-}
-
-static int bind_one(void)
-{
-	struct sockaddr_in in = { .sin_family = AF_INET,
-				  .sin_addr.s_addr = htonl(INADDR_LOOPBACK) };
-	int fd = socket(AF_INET, SOCK_DGRAM | SOCK_CLOEXEC, 0);
-
-	if (fd >= 0 && bind(fd, (struct sockaddr *)&in, sizeof(in))) {
-		close(fd);
-		return -1;
-	}
-	return fd;
-}
 
 /* ---- processes */
 
@@ -135,7 +46,7 @@ static void settle(pid_t parent, int in, int out, int err)
 _Noreturn static void be_party(struct net_of *s, uint32_t i, int socket,
 			       int (*party)(const char *))
 {
-	char key[PATH_MAX];
+	char key[PATH_MAX], roster[PATH_MAX];
 
 	/* The socket the others know it by, as in socket activation. */
 	dup2(socket, 3);
@@ -145,16 +56,18 @@ _Noreturn static void be_party(struct net_of *s, uint32_t i, int socket,
 	snprintf(key, sizeof(key), "%s/%u.key", s->dir, i);
 	cli.key = key;
 	cli.id = i;
-	exit(party(s->roster));
+	exit(party(spawn_roster(s, i, roster)));
 }
 
 _Noreturn static void be_program(struct net_of *s, uint32_t i, char *const argv[])
 {
+	char roster[PATH_MAX];
+
 	setpgid(0, 0); /* so that what it starts ends with it */
 	signal(SIGPIPE, SIG_DFL);
 	set_number("SNET_PARTY", i);
 	set_number("SNET_PARTIES", s->n);
-	setenv("SNET_ROSTER", s->roster, 1);
+	setenv("SNET_ROSTER", spawn_roster(s, i, roster), 1);
 	execvp(argv[0], argv);
 	fprintf(stderr, "%s: %s\n", argv[0], strerror(errno));
 	_exit(errno == ENOENT ? 127 : 126);
@@ -328,6 +241,21 @@ static void on_exit_of(int pid, int status, void *user)
 	check_over(p->net);
 }
 
+static void on_link_exit(int pid, int status, void *user)
+{
+	struct net_of *s = user;
+	struct snet_error err;
+
+	(void)pid, (void)status;
+	s->link_watch = NULL;
+	s->link.pid = 0;
+	if (s->ending || !s->running)
+		return;
+	snet_fail(&err, SNET_EIO, "--link: snet-link has ended");
+	out_error(&err, OPT_NONE, OPT_NONE, true);
+	end_all(s, FAILED);
+}
+
 static void on_kill(struct snet_timer *t, snet_time now)
 {
 	struct net_of *s = t->user;
@@ -355,7 +283,7 @@ static void on_signal(int signo, void *user)
 		return;
 	}
 	signal_all(s, SIGKILL);
-	remove_files(s);
+	spawn_remove_files(s);
 	_exit(128 + signo);
 }
 
@@ -372,6 +300,8 @@ static int watch(struct net_of *s, struct snet_error *err)
 			return snet_fail(err, SNET_ENOMEM, "--spawn");
 		snet_io_want(p->err_io, SNET_READ);
 	}
+	if (s->link.pid)
+		s->link_watch = snet_child_new(s->loop, s->link.pid, on_link_exit, s);
 	return SNET_OK;
 }
 
@@ -403,23 +333,26 @@ static int supervise(struct net_of *s, struct snet_error *err)
 		snet_io_free(s->places[i].spill_io);
 	}
 	sink_close(s->words, NULL);
+	snet_child_free(s->link_watch);
 	if (!rc)
 		snet_loop_free(s->loop);
 	return rc ? rc : s->status;
 }
 
-static int start_all(struct net_of *s, int *sockets, char *const argv[],
+static int start_all(struct net_of *s, const char *preset, int *sockets, char *const argv[],
 		     int (*party)(const char *), struct snet_error *err)
 {
 	int rc = SNET_OK;
 
 	for (uint32_t i = 0; !rc && i < s->n; i++) {
-		sockets[i] = bind_one();
+		sockets[i] = spawn_bind();
 		if (sockets[i] < 0)
 			rc = snet_fail(err, SNET_EBIND, "127.0.0.1: %s", strerror(errno));
 	}
 	if (!rc)
-		rc = make_files(s, sockets, err);
+		rc = spawn_make_files(s, sockets, err);
+	if (!rc && preset)
+		rc = spawn_link_start(&s->link, preset, s->dir, err);
 	for (uint32_t i = 0; !rc && i < s->n; i++) {
 		s->places[i].net = s;
 		s->places[i].err = s->places[i].spill = -1;
@@ -432,8 +365,8 @@ static int start_all(struct net_of *s, int *sockets, char *const argv[],
 	return rc;
 }
 
-int spawn_all(uint32_t n, char *const argv[], int (*party)(const char *roster),
-	      struct snet_error *err)
+int spawn_all(uint32_t n, const char *preset, char *const argv[],
+	      int (*party)(const char *roster), struct snet_error *err)
 {
 	struct net_of s = { .n = n };
 	const char *tmp = getenv("TMPDIR");
@@ -451,11 +384,12 @@ int spawn_all(uint32_t n, char *const argv[], int (*party)(const char *roster),
 	if (!mkdtemp(s.dir)) {
 		rc = snet_fail(err, SNET_EIO, "%s: %s", s.dir, strerror(errno));
 	} else {
-		rc = start_all(&s, sockets, argv, party, err);
+		rc = start_all(&s, preset, sockets, argv, party, err);
 		if (!rc)
 			rc = supervise(&s, err);
 		signal_all(&s, SIGKILL); /* whatever they have left behind */
-		remove_files(&s);
+		spawn_link_end(&s.link);
+		spawn_remove_files(&s);
 	}
 	for (uint32_t i = 0; i < n && s.places[i].net; i++) {
 		if (s.places[i].err >= 0)

@@ -13,7 +13,7 @@
  * with --id and --key set, stdin, stdout and socket in place, and its result is the exit
  * status. Returns the exit status of all: 0, or that of the first that failed; SNET_E... when
  * nothing could be started. */
-int spawn_all(uint32_t n, char *const argv[], int (*party)(const char *roster),
-	      struct snet_error *err);
+int spawn_all(uint32_t n, const char *preset, char *const argv[],
+	      int (*party)(const char *roster), struct snet_error *err);
 
 #endif

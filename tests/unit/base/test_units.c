@@ -165,6 +165,79 @@ static void nothing_else_is_a_size(void **state)
 	}
 }
 
+/* clang-format off */
+static const struct {
+	const char *text;
+	uint64_t want;
+	const char *printed;
+} rates[] = {
+	{ "0",        0,           "0bit"     },
+	{ "1bit",     1,           "1bit"     },
+	{ "64kbit",   64000,       "64kbit"   },
+	{ "10mbit",   10000000,    "10mbit"   },
+	{ "10Mbit",   10000000,    "10mbit"   },
+	{ "2.32gbit", 2320000000,  "2.32gbit" },
+	{ "0.5mbit",  500000,      "500kbit"  },
+	{ "1tbit",    1000000000000, "1tbit"  },
+	{ "5MB/s",    40000000,    "40mbit"   },
+	{ "1B/s",     8,           "8bit"     },
+	{ "1kB/s",    8000,        "8kbit"    },
+	{ "1KiB/s",   8192,        "8.192kbit" },
+	{ "1MiB/s",   8388608,     "8388.608kbit" },
+	{ "1234567bit", 1234567,   "1234.567kbit" },
+};
+
+static const char *const not_rates[] = {
+	"", "1", "10", "bit", "-1bit", "1 bit", "1bits", "1kb", "1MB", "1m", "10mbps", "10Mbps", "1bps", "1Gib/s",
+	"99999999tbit", "1e3bit", "never",
+};
+
+static const struct {
+	const char *text, *clear;
+} ambiguous[] = {
+	{ "10mbps", "10mbit or 10MB/s" }, { "10Mbps", "10mbit or 10MB/s" }, { "1.5gbps", "1.5gbit or 1.5GB/s" },
+	{ "64kbps", "64kbit or 64kB/s" }, { "64Kbps", "64kbit or 64kB/s" }, { "9bps", "9bit or 9B/s" },
+	{ "10MBPS", "10mbit or 10MB/s" },
+};
+/* clang-format on */
+
+static void rates_are_bits_per_second(void **state)
+{
+	char text[SNET_UNITS_TEXT];
+
+	(void)state;
+	for (size_t i = 0; i < sizeof(rates) / sizeof(*rates); i++) {
+		uint64_t got = 1, again;
+
+		assert_int_equal(snet_rate_parse(&got, rates[i].text), SNET_OK);
+		assert_int_equal(got, rates[i].want);
+		assert_string_equal(snet_rate_print(got, text), rates[i].printed);
+		assert_int_equal(snet_rate_parse(&again, text), SNET_OK);
+		assert_int_equal(again, got);
+	}
+	for (size_t i = 0; i < sizeof(not_rates) / sizeof(*not_rates); i++) {
+		uint64_t got;
+
+		if (!snet_rate_parse(&got, not_rates[i]))
+			fail_msg("'%s' was taken for a rate", not_rates[i]);
+	}
+}
+
+static void rates_that_may_be_bits_or_bytes_are_ambiguous(void **state)
+{
+	char text[2 * SNET_UNITS_TEXT];
+
+	(void)state;
+	for (size_t i = 0; i < sizeof(ambiguous) / sizeof(*ambiguous); i++) {
+		assert_true(snet_rate_ambiguous(ambiguous[i].text, text));
+		assert_string_equal(text, ambiguous[i].clear);
+	}
+	assert_false(snet_rate_ambiguous("10mbit", text));
+	assert_false(snet_rate_ambiguous("mbps", text));
+	assert_false(snet_rate_ambiguous("10", text));
+	assert_false(snet_rate_ambiguous("123456789mbps", text));
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
@@ -173,6 +246,8 @@ int main(void)
 		cmocka_unit_test(every_duration_survives_printing),
 		cmocka_unit_test(sizes_are_understood_and_printed_back),
 		cmocka_unit_test(nothing_else_is_a_size),
+		cmocka_unit_test(rates_are_bits_per_second),
+		cmocka_unit_test(rates_that_may_be_bits_or_bytes_are_ambiguous),
 	};
 
 	return cmocka_run_group_tests_name("base/units", tests, NULL, NULL);

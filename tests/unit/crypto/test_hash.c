@@ -145,6 +145,95 @@ static void hmac_sha1_agrees_with_rfc_2202(void **state)
 	assert_int_equal(i, 7);
 }
 
+/* The bytes are those of the text in hex. */
+static void assert_hex(const uint8_t *got, size_t n, const char *hex)
+{
+	size_t want_n;
+	uint8_t *want = vectors_unhex(hex, &want_n);
+
+	assert_int_equal(n, want_n);
+	assert_memory_equal(got, want, n);
+	free(want);
+}
+
+static void hmac_sha256_agrees_with_rfc_4231_however_the_message_is_cut(void **state)
+{
+	/* clang-format off */
+	static const struct {
+		const char *key, *message, *mac;
+	} cases[] = {
+		{ "4a656665",
+		  "7768617420646f2079612077616e7420666f72206e6f7468696e673f",
+		  "5bdcc146bf60754e6a042426089575c75a003f089d2739839dec58b964ec3843" },
+		{ "0b0b0b0b0b0b0b0b0b0b0b0b0b0b0b0b0b0b0b0b",
+		  "4869205468657265",
+		  "b0344c61d8db38535ca8afceaf0bf12b881dc200c9833da726e9376c2e32cff7" },
+		{ "aaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaa"
+		  "aaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaa"
+		  "aaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaa"
+		  "aaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaa"
+		  "aaaaaa",
+		  "54657374205573696e67204c6172676572205468616e20426c6f636b2d53697a"
+		  "65204b6579202d2048617368204b6579204669727374",
+		  "60e431591ee0b67f0d8a26aacbf5b77f8e0bc6213728c5140546040f0ee37f54" },
+	};
+	/* clang-format on */
+
+	(void)state;
+	for (size_t i = 0; i < sizeof(cases) / sizeof(cases[0]); i++) {
+		uint8_t got[SNET_SHA256_BYTES], *key, *message;
+		size_t key_n, n;
+
+		key = vectors_unhex(cases[i].key, &key_n);
+		message = vectors_unhex(cases[i].message, &n);
+		for (size_t cut = 0; cut <= n; cut++) {
+			struct snet_slice parts[] = { { message, cut, NULL },
+						      { message + cut, n - cut, NULL } };
+
+			assert_int_equal(snet_hmac(SNET_HMAC_SHA256, got, key, key_n, parts, 2),
+					 SNET_OK);
+			assert_hex(got, sizeof(got), cases[i].mac);
+		}
+		free(key);
+		free(message);
+	}
+}
+
+static void the_two_ways_to_hmac_sha1_agree(void **state)
+{
+	uint8_t one[SNET_SHA1_BYTES], two[SNET_SHA1_BYTES];
+	struct snet_slice part = { (const uint8_t *)"message", 7, NULL };
+
+	(void)state;
+	assert_int_equal(snet_hmac_sha1(one, "key", 3, "message", 7), SNET_OK);
+	assert_int_equal(snet_hmac(SNET_HMAC_SHA1, two, "key", 3, &part, 1), SNET_OK);
+	assert_memory_equal(one, two, sizeof(one));
+}
+
+static void md5_agrees_with_rfc_1321(void **state)
+{
+	/* clang-format off */
+	static const struct {
+		const char *text, *hash;
+	} cases[] = {
+		{ "", "d41d8cd98f00b204e9800998ecf8427e" },
+		{ "a", "0cc175b9c0f1b6a831c399e269772661" },
+		{ "message digest", "f96b697d7cb7938d525a2f31aaf161d0" },
+		{ "1234567890123456789012345678901234567890123456789012345678901234"
+		  "5678901234567890",
+		  "57edf4a22be3c955ac49da2e2107b67a" },
+	};
+	/* clang-format on */
+
+	(void)state;
+	for (size_t i = 0; i < sizeof(cases) / sizeof(cases[0]); i++) {
+		uint8_t got[SNET_MD5_BYTES];
+
+		assert_int_equal(snet_md5(got, cases[i].text, strlen(cases[i].text)), SNET_OK);
+		assert_hex(got, sizeof(got), cases[i].hash);
+	}
+}
+
 static void derived_ids_are_fnv_1a(void **state)
 {
 	const json_t *v;
@@ -241,6 +330,9 @@ int main(void)
 		cmocka_unit_test(blake3_does_not_care_how_the_input_is_cut),
 		cmocka_unit_test(sha256_agrees_with_fips_180_4),
 		cmocka_unit_test(hmac_sha1_agrees_with_rfc_2202),
+		cmocka_unit_test(hmac_sha256_agrees_with_rfc_4231_however_the_message_is_cut),
+		cmocka_unit_test(the_two_ways_to_hmac_sha1_agree),
+		cmocka_unit_test(md5_agrees_with_rfc_1321),
 		cmocka_unit_test(derived_ids_are_fnv_1a),
 		cmocka_unit_test(list_digests_are_the_crates),
 		cmocka_unit_test(a_list_out_of_order_has_no_digest),

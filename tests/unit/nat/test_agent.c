@@ -1,0 +1,1182 @@
+/* nat/agent: two agents and a wire between them, in virtual time; and one that is lied to. */
+#include <setjmp.h>
+#include <stdarg.h>
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include <cmocka.h>
+
+#include "nat/agent.h"
+#include "nat/stunauth.h"
+#include "support/torture.h"
+
+#define N(a) (sizeof(a) / sizeof((a)[0]))
+#define DELAY (10 * SNET_MS)
+#define WAY_MAX 512
+
+/* A packet on its way from a base of one agent to one of the other. */
+struct way {
+	snet_time at;
+	int from, to; /* agents; to -1: nobody is there */
+	uint32_t handle;
+	struct snet_addr source;
+	struct snet_agent_packet p;
+};
+
+static struct wire {
+	struct snet_agent *a[2];
+	snet_time now;
+	struct way way[WAY_MAX];
+	size_t n;
+	bool (*drop)(const struct way *w);
+	struct snet_agent_event selected[2], failed[2];
+	unsigned selections[2], states[2], checked[2], met[2], seen[2], roles[2], lost[2],
+		sent[2];
+} w;
+
+/* Base h of agent i is 10.0.i.h:9000. */
+static struct snet_addr at(int agent, unsigned handle)
+{
+	char text[SNET_ADDR_TEXT];
+	struct snet_addr a;
+
+	snprintf(text, sizeof(text), "10.0.%d.%u:9000", agent, handle);
+	assert_int_equal(snet_addr_parse(&a, text), SNET_OK);
+	return a;
+}
+
+static struct snet_candidate remote(int agent, unsigned handle)
+{
+	struct snet_candidate c = { .component = 1, .address = at(agent, handle) };
+
+	c.priority =
+		snet_candidate_priority(SNET_CANDIDATE_HOST, (uint16_t)(65535 - handle), 1);
+	snprintf(c.foundation, sizeof(c.foundation), "%d%u", agent, handle);
+	return c;
+}
+
+static struct snet_local local(int agent, unsigned handle)
+{
+	return (struct snet_local){ .c = remote(agent, handle),
+				    .base = at(agent, handle),
+				    .handle = handle };
+}
+
+static bool any(const struct way *x)
+{
+	(void)x;
+	return true;
+}
+
+static void hear(int i, const struct snet_agent_event *ev)
+{
+	switch (ev->what) {
+	case SNET_AGENT_STATE:
+		w.states[i] |= 1u << ev->state;
+		if (ev->state == SNET_AGENT_FAILED)
+			w.failed[i] = *ev;
+		break;
+	case SNET_AGENT_CHECKED:
+		w.checked[i]++;
+		break;
+	case SNET_AGENT_MET:
+		w.met[i]++;
+		break;
+	case SNET_AGENT_SEEN:
+		w.seen[i]++;
+		break;
+	case SNET_AGENT_ROLE:
+		w.roles[i]++;
+		break;
+	case SNET_AGENT_SELECTED:
+		w.selected[i] = *ev;
+		w.selections[i]++;
+		break;
+	case SNET_AGENT_CONSENT_LOST:
+		w.lost[i]++;
+		break;
+	}
+}
+
+static void drain(int i)
+{
+	struct snet_agent_packet p;
+	struct snet_agent_event ev;
+
+	while (snet_agent_next(w.a[i], &p)) {
+		struct way x = { .at = w.now + DELAY, .from = i, .to = -1, .p = p };
+		struct snet_addr there;
+
+		w.sent[i]++;
+		x.source = at(i, p.handle);
+		for (unsigned h = 1; h <= 3; h++) {
+			there = at(!i, h);
+			if (snet_addr_eq(&there, &p.to)) {
+				x.to = !i;
+				x.handle = h;
+			}
+		}
+		if (x.to >= 0 && w.n < WAY_MAX && !(w.drop && w.drop(&x)))
+			w.way[w.n++] = x;
+	}
+	while (snet_agent_event(w.a[i], &ev))
+		hear(i, &ev);
+}
+
+static void run_until(snet_time end)
+{
+	for (;;) {
+		snet_time next = end;
+		int due = -1, first = -1;
+
+		for (int i = 0; i < 2; i++)
+			if (w.a[i] && snet_agent_deadline(w.a[i]) < next) {
+				next = snet_agent_deadline(w.a[i]);
+				due = i;
+			}
+		for (size_t k = 0; k < w.n; k++)
+			if (w.way[k].at <= next && (first < 0 || w.way[k].at < w.way[first].at))
+				first = (int)k;
+		if (first >= 0 && w.way[first].at < end) {
+			struct way x = w.way[first];
+
+			memmove(&w.way[first], &w.way[first + 1],
+				(w.n - (size_t)first - 1) * sizeof(x));
+			w.n--;
+			w.now = x.at;
+			snet_agent_input(w.a[x.to], x.handle, &x.source, x.p.p, x.p.n, w.now);
+			drain(x.to);
+		} else if (due >= 0) {
+			assert_true(next >= w.now);
+			w.now = next;
+			snet_agent_step(w.a[due], w.now);
+			drain(due);
+		} else {
+			w.now = end;
+			return;
+		}
+	}
+}
+
+static void random_bytes(uint8_t out[static SNET_AGENT_RANDOM], uint8_t fill, uint8_t tie)
+{
+	memset(out, fill, SNET_AGENT_RANDOM);
+	memset(out + 16, tie, 8);
+}
+
+static void make(int i, const struct snet_agent_config *config, uint8_t tie)
+{
+	uint8_t bytes[SNET_AGENT_RANDOM];
+
+	random_bytes(bytes, (uint8_t)(0x40 + i), tie);
+	assert_int_equal(snet_agent_new(&w.a[i], config, bytes, NULL), SNET_OK);
+	snet_agent_start(w.a[i], w.now);
+}
+
+static int set_up(void **state)
+{
+	(void)state;
+	memset(&w, 0, sizeof(w));
+	w.now = 1000 * SNET_SEC;
+	return 0;
+}
+
+static int tear_down(void **state)
+{
+	(void)state;
+	snet_agent_free(w.a[0]);
+	snet_agent_free(w.a[1]);
+	return 0;
+}
+
+static void greet(int i)
+{
+	assert_int_equal(snet_agent_set_remote(w.a[i], snet_agent_ufrag(w.a[!i]),
+					       snet_agent_pwd(w.a[!i]), w.now),
+			 SNET_OK);
+	drain(i);
+}
+
+static void add(int i, unsigned handle)
+{
+	struct snet_local c = local(i, handle);
+
+	assert_int_equal(snet_agent_add_local(w.a[i], &c, w.now), SNET_OK);
+	drain(i);
+}
+
+static void tell(int i, unsigned handle) /* i hears of the other's */
+{
+	struct snet_candidate c = remote(!i, handle);
+
+	snet_agent_add_remote(w.a[i], &c, w.now);
+	drain(i);
+}
+
+static void end(int i)
+{
+	snet_agent_end_local(w.a[i], w.now);
+	snet_agent_end_remote(w.a[i], w.now);
+	drain(i);
+}
+
+/* Agent 1 controls; both have bases 1 to n, and know each other's. */
+static void both(unsigned n)
+{
+	struct snet_agent_config c = snet_agent_defaults;
+
+	for (int i = 0; i < 2; i++) {
+		c.controlling = i;
+		make(i, &c, (uint8_t)(5 + i));
+		for (unsigned h = 1; h <= n; h++)
+			add(i, h);
+	}
+	for (int i = 0; i < 2; i++)
+		greet(i);
+	for (int i = 0; i < 2; i++) {
+		for (unsigned h = 1; h <= n; h++)
+			tell(i, h);
+		end(i);
+	}
+}
+
+static void assert_mirror(void)
+{
+	struct snet_agent_event x, y;
+	struct snet_addr there;
+
+	assert_true(snet_agent_selected(w.a[0], &x) && snet_agent_selected(w.a[1], &y));
+	there = at(0, x.local.handle);
+	assert_true(snet_addr_eq(&y.remote.address, &there));
+	there = at(1, y.local.handle);
+	assert_true(snet_addr_eq(&x.remote.address, &there));
+	assert_int_equal(snet_agent_state(w.a[0]), SNET_AGENT_COMPLETED);
+	assert_int_equal(snet_agent_state(w.a[1]), SNET_AGENT_COMPLETED);
+}
+
+/* ---- the ordinary case */
+
+static void two_agents_select_the_best_pair_in_three_round_trips(void **state)
+{
+	snet_time t = w.now;
+
+	(void)state;
+	both(2);
+	run_until(t + 3 * 2 * DELAY);
+	assert_mirror();
+	assert_int_equal(w.selected[0].local.handle, 1);
+	assert_int_equal(w.selected[1].local.handle, 1);
+	assert_int_equal(w.selected[1].rtt, 2 * DELAY);
+	assert_true(w.selected[1].took <= 4 * DELAY + SNET_MS);
+	assert_false(w.selected[1].changed);
+	run_until(t + 30 * SNET_SEC);
+	assert_int_equal(w.selections[0], 1);
+	assert_int_equal(w.selections[1], 1);
+	for (int i = 0; i < 2; i++)
+		assert_int_equal(w.states[i], 1u << SNET_AGENT_GATHERING |
+						      1u << SNET_AGENT_EXCHANGING |
+						      1u << SNET_AGENT_CHECKING |
+						      1u << SNET_AGENT_CONNECTED |
+						      1u << SNET_AGENT_COMPLETED);
+}
+
+/* What goes over the wire first. */
+static struct snet_stunmsg m;
+static struct way last;
+static bool look(const struct way *x)
+{
+	last = *x;
+	return snet_stunmsg_parse(&m, last.p.p, last.p.n) == SNET_OK;
+}
+
+static void a_check_says_what_rfc_8445_wants(void **state)
+{
+	char name[2 * SNET_AGENT_UFRAG + 2];
+	struct snet_stun_key key;
+	struct snet_slice s;
+	uint64_t v;
+
+	(void)state;
+	w.drop = look;
+	both(1);
+	assert_int_equal(m.cls, SNET_STUN_REQUEST);
+	assert_int_equal(last.from, 1);
+	assert_true(snet_stunmsg_get(&m, SNET_STUN_USERNAME, &s));
+	snprintf(name, sizeof(name), "%s:%s", snet_agent_ufrag(w.a[0]),
+		 snet_agent_ufrag(w.a[1]));
+	assert_int_equal(s.n, strlen(name));
+	assert_memory_equal(s.p, name, s.n);
+	assert_int_equal(snet_stun_key_short(&key, snet_agent_pwd(w.a[0])), SNET_OK);
+	assert_int_equal(snet_stunauth_check(&m, SNET_STUN_SHA1, &key), SNET_OK);
+	assert_true(m.fingerprint);
+	assert_true(snet_stunmsg_number(&m, SNET_STUN_PRIORITY, &v));
+	assert_int_equal(v, snet_candidate_priority(SNET_CANDIDATE_PRFLX, 65534, 1));
+	assert_true(snet_stunmsg_number(&m, SNET_STUN_ICE_CONTROLLING, &v));
+	assert_true(v == 0x0606060606060606u);
+	assert_false(snet_stunmsg_get(&m, SNET_STUN_ICE_CONTROLLED, NULL));
+	assert_false(snet_stunmsg_get(&m, SNET_STUN_USE_CANDIDATE, NULL)); /* regular */
+}
+
+static snet_time sends[64];
+static size_t sends_n;
+static bool record(const struct way *x)
+{
+	(void)x;
+	if (sends_n < N(sends))
+		sends[sends_n++] = w.now;
+	return true;
+}
+
+static void a_check_without_answer_is_sent_three_times_and_fails(void **state)
+{
+	static const snet_time want[] = { 0, 500 * SNET_MS, 1500 * SNET_MS };
+	snet_time t = w.now;
+
+	(void)state;
+	sends_n = 0;
+	w.drop = record;
+	make(1, &snet_agent_defaults, 1);
+	make(0, &snet_agent_defaults, 2);
+	add(1, 1);
+	greet(1);
+	tell(1, 1);
+	run_until(t + 1999 * SNET_MS);
+	assert_int_equal(w.checked[1], 0);
+	run_until(t + 2001 * SNET_MS);
+	assert_int_equal(sends_n, 3);
+	for (size_t i = 0; i < 3; i++)
+		assert_int_equal(sends[i], t + want[i]);
+	assert_int_equal(w.checked[1], 1);
+	assert_int_equal(snet_agent_checklist(w.a[1])->pairs[0].state, SNET_PAIR_FAILED);
+	/* and is tried again while there is time */
+	run_until(t + 10 * SNET_SEC);
+	assert_true(sends_n > 6);
+	assert_int_equal(snet_agent_state(w.a[1]), SNET_AGENT_CHECKING);
+}
+
+static void new_checks_are_50_ms_apart(void **state)
+{
+	snet_time t = w.now;
+
+	(void)state;
+	sends_n = 0;
+	make(1, &snet_agent_defaults, 1);
+	make(0, &snet_agent_defaults, 2);
+	for (unsigned h = 1; h <= 3; h++)
+		add(1, h);
+	greet(1);
+	w.drop = record;
+	for (unsigned h = 1; h <= 3; h++)
+		tell(1, h);
+	run_until(t + 449 * SNET_MS);
+	assert_int_equal(sends_n, 9);
+	for (size_t i = 0; i < 9; i++)
+		assert_int_equal(sends[i], t + i * 50 * SNET_MS);
+}
+
+static bool to_first(const struct way *x)
+{
+	return x->handle == 1;
+}
+
+static void what_is_unreachable_holds_up_nobody(void **state)
+{
+	snet_time t = w.now;
+
+	(void)state;
+	w.drop = to_first; /* the best base of both, that is */
+	both(2);
+	run_until(t + 500 * SNET_MS);
+	assert_mirror();
+	assert_int_equal(w.selected[0].local.handle, 2);
+	assert_int_equal(w.selected[1].local.handle, 2);
+}
+
+static void a_host_that_cannot_be_reached_fails_its_own_pair(void **state)
+{
+	struct snet_addr there = at(0, 1);
+
+	(void)state;
+	w.drop = any;
+	both(2);
+	snet_agent_unreachable(w.a[1], 1, &there, w.now);
+	drain(1);
+	assert_int_equal(w.checked[1], 1);
+	assert_int_equal(snet_checklist_count(snet_agent_checklist(w.a[1]), SNET_PAIR_FAILED),
+			 1);
+}
+
+/* ---- roles */
+
+static void a_conflict_of_roles_is_settled_by_the_tie_breakers(void **state)
+{
+	static const struct {
+		bool controlling;
+		uint8_t tie[2];
+		int winner; /* who controls in the end */
+	} cases[] = {
+		{ true, { 1, 2 }, 1 },
+		{ true, { 2, 1 }, 0 },
+		{ false, { 1, 2 }, 1 },
+		{ false, { 2, 1 }, 0 },
+	};
+
+	(void)state;
+	for (size_t k = 0; k < N(cases); k++) {
+		struct snet_agent_config c = snet_agent_defaults;
+
+		set_up(NULL);
+		c.controlling = cases[k].controlling;
+		for (int i = 0; i < 2; i++) {
+			make(i, &c, cases[k].tie[i]);
+			add(i, 1);
+		}
+		greet(0);
+		greet(1);
+		tell(0, 1);
+		tell(1, 1);
+		run_until(w.now + SNET_SEC);
+		assert_mirror();
+		assert_int_equal(w.roles[0] + w.roles[1], 1);
+		assert_true(snet_agent_is_controlling(w.a[cases[k].winner]));
+		assert_false(snet_agent_is_controlling(w.a[!cases[k].winner]));
+		tear_down(NULL);
+		w.a[0] = w.a[1] = NULL;
+	}
+}
+
+/* ---- a peer that says what we like: agent 0 is ours, these are its. */
+
+struct say {
+	enum snet_stun_class cls;
+	bool no_user, no_mac, no_priority, use, controlling, unknown;
+	const char *user, *pwd; /* NULL: the right ones */
+	uint64_t tie;
+	uint8_t id;
+};
+
+static size_t say(uint8_t p[static SNET_AGENT_MTU], const struct say *x)
+{
+	uint8_t id[SNET_STUN_ID] = { 1, 2, 3, x->id };
+	struct snet_stun_key key;
+	struct snet_stunout o;
+	char name[600];
+
+	snprintf(name, sizeof(name), "%s:%s", snet_agent_ufrag(w.a[0]),
+		 w.a[1] ? snet_agent_ufrag(w.a[1]) : "peer");
+	assert_int_equal(snet_stun_key_short(&key, x->pwd ? x->pwd : snet_agent_pwd(w.a[0])),
+			 SNET_OK);
+	snet_stunmsg_begin(&o, p, SNET_AGENT_MTU, x->cls, SNET_STUN_BINDING, id);
+	if (!x->no_user)
+		snet_stunmsg_put_text(&o, SNET_STUN_USERNAME, x->user ? x->user : name);
+	if (!x->no_priority)
+		snet_stunmsg_put_number(&o, SNET_STUN_PRIORITY, 1000);
+	snet_stunmsg_put_number(
+		&o, x->controlling ? SNET_STUN_ICE_CONTROLLING : SNET_STUN_ICE_CONTROLLED,
+		x->tie);
+	if (x->use)
+		snet_stunmsg_put(&o, SNET_STUN_USE_CANDIDATE, NULL, 0);
+	if (x->unknown) { /* the writer knows none such */
+		memcpy(p + o.n, "\x77\x77\0\0", 4);
+		o.n += 4;
+	}
+	if (!x->no_mac)
+		snet_stunauth_put(&o, SNET_STUN_SHA1, &key);
+	snet_stunmsg_put_fingerprint(&o);
+	assert_true(snet_stunmsg_end(&o));
+	return snet_stunmsg_end(&o);
+}
+
+/* One agent, controlled, with one base; nothing reaches its peer. */
+static void alone(void)
+{
+	w.drop = any;
+	make(0, &snet_agent_defaults, 5);
+	add(0, 1);
+}
+
+static int lie(const struct say *x, struct snet_agent_packet *answer)
+{
+	struct snet_addr from = at(1, 1);
+	uint8_t p[SNET_AGENT_MTU];
+	size_t n = say(p, x);
+	int rc = snet_agent_input(w.a[0], 1, &from, p, n, w.now);
+
+	answer->n = 0;
+	if (!snet_agent_next(w.a[0], answer))
+		return rc;
+	assert_true(answer->n <= 3 * n);
+	assert_true(snet_addr_eq(&answer->to, &from));
+	assert_int_equal(snet_stunmsg_parse(&m, answer->p, answer->n), SNET_OK);
+	return rc;
+}
+
+static void what_is_not_proven_is_dropped_and_counted(void **state)
+{
+	static const struct {
+		struct say say;
+		int rc;
+	} cases[] = {
+		{ { .no_mac = true }, SNET_EINTEGRITY },
+		{ { .no_user = true }, SNET_EINTEGRITY },
+		{ { .no_user = true, .no_mac = true }, SNET_EINTEGRITY },
+		{ { .pwd = "wrong-wrong-wrong-wrong" }, SNET_EINTEGRITY },
+		{ { .user = "nobody:peer" }, SNET_EINTEGRITY },
+		{ { .user = "" }, SNET_EINTEGRITY },
+		{ { .user = ":" }, SNET_EINTEGRITY },
+		{ { .cls = SNET_STUN_SUCCESS }, SNET_EAGAIN },
+		{ { .cls = SNET_STUN_ERROR }, SNET_EAGAIN },
+	};
+	const struct snet_agent_counts *counts;
+	struct snet_agent_packet answer;
+
+	(void)state;
+	alone();
+	counts = snet_agent_counts(w.a[0]);
+	for (size_t i = 0; i < N(cases); i++) {
+		assert_int_equal(lie(&cases[i].say, &answer), cases[i].rc);
+		assert_int_equal(answer.n, 0);
+	}
+	assert_int_equal(counts->unauthenticated, 3);
+	assert_int_equal(counts->forged, 1);
+	assert_int_equal(counts->stale, 3);
+	assert_int_equal(counts->requests, 0);
+	assert_int_equal(snet_agent_checklist(w.a[0])->remotes_n, 0);
+	assert_int_equal(w.roles[0], 0);
+}
+
+static void what_is_proven_but_wrong_is_answered_with_an_error(void **state)
+{
+	struct snet_agent_packet answer;
+	struct snet_stun_key key;
+
+	(void)state;
+	alone();
+	assert_int_equal(snet_stun_key_short(&key, snet_agent_pwd(w.a[0])), SNET_OK);
+	assert_int_equal(lie(&(struct say){ .unknown = true }, &answer), SNET_EPROTO);
+	assert_int_equal(snet_stunmsg_error(&m, NULL), 420);
+	assert_int_equal(snet_stunauth_check(&m, SNET_STUN_SHA1, &key), SNET_OK);
+	assert_int_equal(lie(&(struct say){ .no_priority = true }, &answer), SNET_EPROTO);
+	assert_int_equal(snet_stunmsg_error(&m, NULL), 400);
+	/* It says that it is controlled, as we are, and its tie-breaker is the greater one. */
+	assert_int_equal(lie(&(struct say){ .tie = UINT64_MAX }, &answer), SNET_OK);
+	assert_int_equal(snet_stunmsg_error(&m, NULL), 487);
+	assert_false(snet_agent_is_controlling(w.a[0]));
+	assert_int_equal(snet_agent_checklist(w.a[0])->remotes_n, 0);
+}
+
+static void a_check_before_the_credentials_is_answered_and_remembered(void **state)
+{
+	struct snet_agent_packet answer;
+	struct snet_addr seen, from = at(1, 1);
+
+	(void)state;
+	alone();
+	assert_int_equal(lie(&(struct say){ .controlling = true }, &answer), SNET_OK);
+	assert_int_equal(m.cls, SNET_STUN_SUCCESS);
+	assert_true(snet_stunmsg_addr(&m, SNET_STUN_XOR_MAPPED_ADDRESS, &seen));
+	assert_true(snet_addr_eq(&seen, &from));
+	assert_int_equal(snet_agent_checklist(w.a[0])->remotes_n, 0);
+	for (int i = 0; i < 100; i++) /* only so many are */
+		lie(&(struct say){ .controlling = true, .id = (uint8_t)i }, &answer);
+	assert_int_equal(snet_agent_set_remote(w.a[0], "peer", "0123456789012345678901", w.now),
+			 SNET_OK);
+	assert_int_equal(snet_agent_checklist(w.a[0])->remotes_n, 1);
+	assert_true(snet_agent_next(w.a[0], &answer)); /* the triggered check */
+	assert_true(snet_addr_eq(&answer.to, &from));
+}
+
+static void credentials_of_another_peer_prove_nothing(void **state)
+{
+	struct snet_agent_packet answer;
+
+	(void)state;
+	alone();
+	assert_int_equal(lie(&(struct say){ .controlling = true }, &answer), SNET_OK);
+	/* Somebody else's: what was remembered was not of this peer. */
+	assert_int_equal(
+		snet_agent_set_remote(w.a[0], "other", "0123456789012345678901", w.now),
+		SNET_OK);
+	assert_int_equal(snet_agent_checklist(w.a[0])->remotes_n, 0);
+	assert_int_equal(lie(&(struct say){ .controlling = true }, &answer), SNET_EINTEGRITY);
+	assert_int_equal(snet_agent_counts(w.a[0])->stale, 1);
+}
+
+static void the_peers_check_triggers_one_of_ours_without_delay(void **state)
+{
+	struct snet_candidate c = remote(1, 2);
+	struct snet_agent_packet answer, check;
+	struct snet_addr from = at(1, 1);
+
+	(void)state;
+	alone();
+	assert_int_equal(snet_agent_set_remote(w.a[0], "peer", "0123456789012345678901", w.now),
+			 SNET_OK);
+	assert_int_equal(snet_agent_add_remote(w.a[0], &c, w.now), SNET_OK);
+	assert_true(snet_agent_next(w.a[0], &check)); /* the next one is 50 ms away */
+	assert_int_equal(lie(&(struct say){ .controlling = true }, &answer), SNET_OK);
+	assert_int_equal(m.cls, SNET_STUN_SUCCESS);
+	assert_true(snet_agent_next(w.a[0], &check));
+	assert_true(snet_addr_eq(&check.to, &from));
+	assert_int_equal(snet_stunmsg_parse(&m, check.p, check.n), SNET_OK);
+	assert_int_equal(m.cls, SNET_STUN_REQUEST);
+	/* Said again, and again: it is under way. */
+	for (int i = 0; i < 100; i++) {
+		lie(&(struct say){ .controlling = true, .id = (uint8_t)i }, &answer);
+		assert_false(snet_agent_next(w.a[0], &check));
+	}
+}
+
+static void bad_bytes_change_nothing(void **state)
+{
+	const struct snet_agent_counts *counts;
+	struct snet_addr from = at(1, 1);
+	struct snet_agent_packet none;
+	uint8_t p[SNET_AGENT_MTU];
+	size_t n;
+
+	(void)state;
+	alone();
+	counts = snet_agent_counts(w.a[0]);
+	n = say(p, &(struct say){ .controlling = true });
+	for (size_t i = 0; i < n; i++) { /* every prefix */
+		int rc = snet_agent_input(w.a[0], 1, &from, p, i, w.now);
+
+		assert_true(rc < 0);
+	}
+	for (size_t i = 0; i < 8 * (n - 8); i++) { /* every bit but those of the checksum */
+		p[i / 8] ^= (uint8_t)(1u << i % 8);
+		assert_true(snet_agent_input(w.a[0], 1, &from, p, n, w.now) < 0);
+		p[i / 8] ^= (uint8_t)(1u << i % 8);
+	}
+	assert_false(snet_agent_next(w.a[0], &none));
+	assert_int_equal(counts->requests, 0);
+	assert_true(counts->malformed > 0);
+	assert_int_equal(
+		snet_agent_input(w.a[0], 1, &from, (const uint8_t *)"\xc0quic", 5, w.now),
+		SNET_EAGAIN);
+	assert_int_equal(snet_agent_input(w.a[0], 1, &from, p, n, w.now), SNET_OK);
+}
+
+static void ten_thousand_candidates_are_a_few_and_a_number(void **state)
+{
+	const struct snet_agent_counts *counts;
+	snet_time t = w.now;
+
+	(void)state;
+	alone();
+	assert_int_equal(snet_agent_set_remote(w.a[0], "peer", "0123456789012345678901", w.now),
+			 SNET_OK);
+	counts = snet_agent_counts(w.a[0]);
+	for (unsigned i = 0; i < 10000; i++) {
+		struct snet_candidate c = remote(1, 1);
+
+		snet_addr_set_port(&c.address, (uint16_t)(1 + i));
+		snet_agent_add_remote(w.a[0], &c, w.now);
+		drain(0);
+	}
+	assert_int_equal(counts->refused, 10000 - SNET_REMOTES_TOLD_MAX);
+	assert_int_equal(snet_agent_checklist(w.a[0])->remotes_n, SNET_REMOTES_TOLD_MAX);
+	run_until(t + 30 * SNET_SEC);
+	/* Ta is for new checks; each is sent three times at most. */
+	assert_true(w.sent[0] <= 3 * 30 * 20);
+}
+
+static void unsafe_candidates_are_refused(void **state)
+{
+	static const struct {
+		const char *at;
+		uint32_t component;
+		int rc;
+	} cases[] = {
+		{ "127.0.0.1:1", 1, SNET_EPOLICY },
+		{ "224.0.0.1:1", 1, SNET_EPOLICY },
+		{ "169.254.169.254:80", 1, SNET_EPOLICY },
+		{ "[::ffff:10.0.0.1]:1", 1, SNET_EPOLICY },
+		{ "10.9.9.9:1", 2, SNET_ENOSYS },
+		{ "10.9.9.9:1", 1, SNET_OK },
+		{ "10.9.9.9:1", 1, SNET_EAGAIN },
+	};
+	struct snet_local lo = { .handle = 9 };
+
+	(void)state;
+	alone();
+	for (size_t i = 0; i < N(cases); i++) {
+		struct snet_candidate c = { .foundation = "1",
+					    .component = cases[i].component,
+					    .priority = 1 };
+
+		assert_int_equal(snet_addr_parse(&c.address, cases[i].at), SNET_OK);
+		assert_int_equal(snet_agent_add_remote(w.a[0], &c, w.now), cases[i].rc);
+	}
+	assert_int_equal(snet_agent_counts(w.a[0])->refused, 5);
+	/* Who offers loopback itself may be sent there. */
+	lo.c = (struct snet_candidate){ .foundation = "2", .component = 1, .priority = 1 };
+	assert_int_equal(snet_addr_parse(&lo.c.address, "127.0.0.1:9"), SNET_OK);
+	lo.base = lo.c.address;
+	assert_int_equal(snet_agent_add_local(w.a[0], &lo, w.now), SNET_OK);
+	snet_addr_set_port(&lo.c.address, 10);
+	assert_int_equal(snet_agent_add_remote(w.a[0], &lo.c, w.now), SNET_OK);
+}
+
+static void credentials_are_held_to_the_rfc(void **state)
+{
+	static const char pwd[] = "0123456789012345678901";
+	char longest[SNET_AGENT_NAME_MAX + 2];
+
+	(void)state;
+	alone();
+	memset(longest, 'x', sizeof(longest));
+	longest[sizeof(longest) - 1] = '\0';
+	assert_int_equal(strlen(snet_agent_ufrag(w.a[0])), SNET_AGENT_UFRAG);
+	assert_int_equal(strlen(snet_agent_pwd(w.a[0])), SNET_AGENT_PWD);
+	assert_int_equal(snet_agent_set_remote(w.a[0], "abc", pwd, w.now), SNET_EINVAL);
+	assert_int_equal(snet_agent_set_remote(w.a[0], "ab:d", pwd, w.now), SNET_EINVAL);
+	assert_int_equal(snet_agent_set_remote(w.a[0], "abcd", pwd + 1, w.now), SNET_EINVAL);
+	assert_int_equal(snet_agent_set_remote(w.a[0], longest, pwd, w.now), SNET_EINVAL);
+	assert_int_equal(snet_agent_set_remote(w.a[0], "abcd", longest, w.now), SNET_EINVAL);
+	longest[SNET_AGENT_NAME_MAX] = '\0';
+	assert_int_equal(snet_agent_set_remote(w.a[0], longest, longest, w.now), SNET_OK);
+	assert_int_equal(snet_agent_set_remote(w.a[0], longest, longest, w.now), SNET_OK);
+	assert_int_equal(snet_agent_set_remote(w.a[0], "abcd", pwd, w.now), SNET_EINVAL);
+	tell(0, 1); /* the longest check there is fits */
+	assert_int_equal(snet_agent_counts(w.a[0])->checks, 1);
+}
+
+/* ---- time */
+
+static void without_an_answer_it_fails_in_time_and_not_before(void **state)
+{
+	static const struct {
+		bool ended;
+		snet_time after;
+	} cases[] = { { true, 30 * SNET_SEC }, { false, 39500 * SNET_MS } };
+
+	(void)state;
+	for (size_t i = 0; i < N(cases); i++) {
+		snet_time t;
+		unsigned sent;
+
+		set_up(NULL);
+		t = w.now;
+		w.drop = any;
+		make(0, &snet_agent_defaults, 1);
+		make(1, &snet_agent_defaults, 2);
+		add(0, 1);
+		run_until(t + 100 * SNET_SEC); /* without the peer's credentials it waits */
+		assert_int_equal(snet_agent_state(w.a[0]), SNET_AGENT_GATHERING);
+		t = w.now;
+		greet(0);
+		tell(0, 1);
+		if (cases[i].ended)
+			end(0);
+		run_until(t + cases[i].after - SNET_MS);
+		assert_int_equal(snet_agent_state(w.a[0]), SNET_AGENT_CHECKING);
+		run_until(t + cases[i].after + SNET_MS);
+		assert_int_equal(snet_agent_state(w.a[0]), SNET_AGENT_FAILED);
+		assert_int_equal(w.failed[0].code, SNET_ETIMEOUT);
+		assert_non_null(w.failed[0].why);
+		sent = w.sent[0];
+		run_until(t + 100 * SNET_SEC);
+		assert_int_equal(w.sent[0], sent);
+		assert_true(snet_agent_deadline(w.a[0]) == SNET_NEVER);
+		tear_down(NULL);
+		w.a[0] = w.a[1] = NULL;
+	}
+}
+
+static void without_candidates_of_our_own_it_fails_at_once(void **state)
+{
+	(void)state;
+	make(0, &snet_agent_defaults, 1);
+	snet_agent_end_local(w.a[0], w.now);
+	drain(0);
+	assert_int_equal(snet_agent_state(w.a[0]), SNET_AGENT_FAILED);
+	assert_int_equal(w.failed[0].code, SNET_EUNREACH);
+}
+
+static void the_states_have_the_names_of_the_seed(void **state)
+{
+	static const char *const names[] = { "new",        "gathering", "gathering_complete",
+					     "exchanging", "checking",  "connected",
+					     "completed",  "failed",    "closed",
+					     "?" };
+
+	(void)state;
+	for (size_t i = 0; i < N(names); i++)
+		assert_string_equal(snet_agent_state_name((enum snet_agent_state)i), names[i]);
+	make(0, &snet_agent_defaults, 1);
+	add(0, 1);
+	snet_agent_end_local(w.a[0], w.now);
+	assert_int_equal(snet_agent_state(w.a[0]), SNET_AGENT_GATHERED);
+	assert_int_equal(snet_agent_set_remote(w.a[0], "peer", "0123456789012345678901", w.now),
+			 SNET_OK);
+	assert_int_equal(snet_agent_state(w.a[0]), SNET_AGENT_EXCHANGING);
+}
+
+static void consent_is_asked_for_every_five_seconds(void **state)
+{
+	snet_time gap;
+
+	(void)state;
+	both(1);
+	run_until(w.now + SNET_SEC);
+	assert_mirror();
+	sends_n = 0;
+	w.drop = record;
+	snet_agent_close(w.a[0]);
+	run_until(w.now + 6 * SNET_SEC);
+	assert_int_equal(sends_n, 1);
+	gap = sends[0] - w.selected[1].took - 1000 * SNET_SEC;
+	assert_true(gap >= 4 * SNET_SEC && gap <= 6 * SNET_SEC);
+}
+
+static void without_consent_and_another_pair_it_fails(void **state)
+{
+	snet_time t;
+
+	(void)state;
+	both(1);
+	run_until(w.now + 20 * SNET_SEC);
+	w.drop = any;
+	t = w.now;
+	run_until(t + 23 * SNET_SEC);
+	assert_mirror(); /* at most six seconds of consent were used up */
+	run_until(t + 31 * SNET_SEC);
+	for (int i = 0; i < 2; i++) {
+		assert_int_equal(snet_agent_state(w.a[i]), SNET_AGENT_FAILED);
+		assert_int_equal(w.lost[i], 1);
+		assert_int_equal(w.failed[i].code, SNET_ELOST);
+	}
+}
+
+static bool first_pair(const struct way *x)
+{
+	return x->handle == 1 || x->p.handle == 1;
+}
+
+static void a_pair_that_dies_is_replaced_before_consent_is_over(void **state)
+{
+	snet_time t;
+
+	(void)state;
+	both(2);
+	run_until(w.now + 20 * SNET_SEC);
+	assert_int_equal(w.selected[0].local.handle, 1);
+	w.drop = first_pair;
+	t = w.now;
+	run_until(t + 20 * SNET_SEC);
+	assert_mirror();
+	assert_int_equal(w.selected[0].local.handle, 2);
+	assert_true(w.selected[0].changed && w.selected[1].changed);
+	w.drop = NULL; /* and it may come back */
+	run_until(t + 60 * SNET_SEC);
+	assert_mirror();
+	assert_int_equal(w.lost[0] + w.lost[1], 0);
+}
+
+static void a_base_that_goes_away_takes_its_pair_with_it(void **state)
+{
+	snet_time t;
+
+	(void)state;
+	both(2);
+	run_until(w.now + 500 * SNET_MS);
+	w.drop = first_pair;
+	t = w.now;
+	snet_agent_remove_base(w.a[1], 1, t);
+	drain(1);
+	assert_int_equal(w.lost[1], 1);
+	run_until(t + 40 * SNET_SEC);
+	assert_mirror();
+	assert_int_equal(w.selected[1].local.handle, 2);
+	for (size_t i = 0; i < snet_agent_checklist(w.a[1])->pairs_n; i++) {
+		const struct snet_pair *p = &snet_agent_checklist(w.a[1])->pairs[i];
+
+		if (snet_pair_local(snet_agent_checklist(w.a[1]), p)->handle == 1)
+			assert_true(p->barred && p->state == SNET_PAIR_FAILED);
+	}
+}
+
+/* ---- what comes later */
+
+static void a_better_pair_that_comes_later_is_selected(void **state)
+{
+	(void)state;
+	both(2);
+	/* As if base 3 were a cable that is plugged in now. */
+	run_until(w.now + SNET_SEC);
+	assert_mirror();
+	for (int i = 0; i < 2; i++) {
+		struct snet_local c = local(i, 3);
+
+		c.c.priority = snet_candidate_priority(SNET_CANDIDATE_HOST, 65535, 1);
+		assert_int_equal(snet_agent_add_local(w.a[i], &c, w.now), SNET_OK);
+		assert_int_equal(snet_agent_add_remote(w.a[!i], &c.c, w.now), SNET_OK);
+		drain(0);
+		drain(1);
+	}
+	run_until(w.now + SNET_SEC);
+	assert_mirror();
+	assert_int_equal(w.selected[1].local.handle, 3);
+	assert_true(w.selected[0].changed && w.selected[1].changed);
+}
+
+static void a_candidate_nobody_told_of_is_met(void **state)
+{
+	struct snet_agent_config c = snet_agent_defaults;
+
+	(void)state;
+	make(0, &c, 1);
+	c.controlling = true;
+	make(1, &c, 2);
+	add(0, 1);
+	add(1, 1);
+	greet(0);
+	greet(1);
+	tell(1, 1); /* agent 0 is told of nothing */
+	run_until(w.now + SNET_SEC);
+	assert_mirror();
+	assert_int_equal(w.met[0], 1);
+	assert_int_equal(w.selected[0].remote.type, SNET_CANDIDATE_PRFLX);
+	assert_int_equal(w.selected[0].remote.priority,
+			 snet_candidate_priority(SNET_CANDIDATE_PRFLX, 65534, 1));
+}
+
+static void an_aggressive_peer_is_followed_to_its_best_pair(void **state)
+{
+	struct snet_agent_config c = snet_agent_defaults;
+
+	(void)state;
+	make(0, &c, 1);
+	c.controlling = c.aggressive = true;
+	make(1, &c, 2);
+	for (int i = 0; i < 2; i++)
+		for (unsigned h = 1; h <= 3; h++)
+			add(i, h);
+	greet(0);
+	greet(1);
+	for (int i = 0; i < 2; i++)
+		for (unsigned h = 3; h >= 1; h--) /* the worst first */
+			tell(i, h);
+	run_until(w.now + 2 * SNET_SEC);
+	assert_mirror();
+	assert_int_equal(w.selected[0].local.handle, 1);
+	assert_int_equal(w.selected[1].local.handle, 1);
+}
+
+/* What the peer would answer to the check in m. */
+static size_t answer_to(uint8_t p[static SNET_AGENT_MTU], const char *pwd, int error)
+{
+	struct snet_addr mapped = at(0, 1);
+	struct snet_stun_key key;
+	struct snet_stunout o;
+
+	assert_int_equal(snet_stun_key_short(&key, pwd), SNET_OK);
+	snet_stunmsg_begin(&o, p, SNET_AGENT_MTU, error ? SNET_STUN_ERROR : SNET_STUN_SUCCESS,
+			   SNET_STUN_BINDING, m.id);
+	if (error)
+		snet_stunmsg_put_error(&o, error, "");
+	else
+		snet_stunmsg_put_addr(&o, SNET_STUN_XOR_MAPPED_ADDRESS, &mapped);
+	snet_stunauth_put(&o, SNET_STUN_SHA1, &key);
+	snet_stunmsg_put_fingerprint(&o);
+	assert_true(snet_stunmsg_end(&o));
+	return snet_stunmsg_end(&o);
+}
+
+static void only_the_peers_answer_from_where_it_was_asked_counts(void **state)
+{
+	static const char pwd[] = "0123456789012345678901";
+	struct snet_addr there = at(1, 1), elsewhere = at(1, 2);
+	struct snet_candidate c = remote(1, 1);
+	struct snet_agent_packet check;
+	uint8_t p[SNET_AGENT_MTU];
+	size_t n;
+
+	(void)state;
+	alone();
+	assert_int_equal(snet_agent_set_remote(w.a[0], "peer", pwd, w.now), SNET_OK);
+	assert_int_equal(snet_agent_add_remote(w.a[0], &c, w.now), SNET_OK);
+	assert_true(snet_agent_next(w.a[0], &check));
+	assert_int_equal(snet_stunmsg_parse(&m, check.p, check.n), SNET_OK);
+	n = answer_to(p, "wrong-wrong-wrong-wrong", 0);
+	assert_int_equal(snet_agent_input(w.a[0], 1, &there, p, n, w.now), SNET_EINTEGRITY);
+	n = answer_to(p, pwd, 0);
+	assert_int_equal(snet_agent_input(w.a[0], 1, &elsewhere, p, n, w.now), SNET_EPROTO);
+	assert_int_equal(snet_agent_input(w.a[0], 2, &there, p, n, w.now), SNET_EPROTO);
+	assert_int_equal(snet_agent_state(w.a[0]), SNET_AGENT_CHECKING);
+	/* None of these keeps the right one from being heard. */
+	assert_int_equal(snet_agent_input(w.a[0], 1, &there, p, n, w.now), SNET_OK);
+	assert_int_equal(snet_agent_state(w.a[0]), SNET_AGENT_CONNECTED);
+	assert_int_equal(snet_agent_input(w.a[0], 1, &there, p, n, w.now), SNET_EAGAIN);
+}
+
+static void an_error_fails_the_pair_and_says_which(void **state)
+{
+	static const char pwd[] = "0123456789012345678901";
+	struct snet_addr there = at(1, 1);
+	struct snet_candidate c = remote(1, 1);
+	struct snet_agent_event ev;
+	struct snet_agent_packet check;
+	uint8_t p[SNET_AGENT_MTU];
+	bool told = false;
+	size_t n;
+
+	(void)state;
+	alone();
+	assert_int_equal(snet_agent_set_remote(w.a[0], "peer", pwd, w.now), SNET_OK);
+	assert_int_equal(snet_agent_add_remote(w.a[0], &c, w.now), SNET_OK);
+	assert_true(snet_agent_next(w.a[0], &check));
+	assert_int_equal(snet_stunmsg_parse(&m, check.p, check.n), SNET_OK);
+	n = answer_to(p, pwd, 420);
+	assert_int_equal(snet_agent_input(w.a[0], 1, &there, p, n, w.now), SNET_OK);
+	while (snet_agent_event(w.a[0], &ev))
+		told = told || (ev.what == SNET_AGENT_CHECKED && !ev.ok &&
+				ev.code == SNET_EPROTO && strstr(ev.why, "420"));
+	assert_true(told);
+	assert_int_equal(snet_agent_checklist(w.a[0])->pairs[0].state, SNET_PAIR_FAILED);
+}
+
+static void a_restart_keeps_the_pair_until_there_is_another(void **state)
+{
+	uint8_t bytes[SNET_AGENT_RANDOM];
+	char before[2][SNET_AGENT_UFRAG + 1];
+	struct snet_agent_event ev;
+
+	(void)state;
+	both(1);
+	run_until(w.now + SNET_SEC);
+	for (int i = 0; i < 2; i++) {
+		strcpy(before[i], snet_agent_ufrag(w.a[i]));
+		random_bytes(bytes, (uint8_t)(0x70 + i), (uint8_t)(1 + i));
+		assert_int_equal(snet_agent_restart(w.a[i], bytes, w.now), SNET_OK);
+		drain(i);
+		assert_string_not_equal(snet_agent_ufrag(w.a[i]), before[i]);
+		assert_int_equal(snet_agent_state(w.a[i]), SNET_AGENT_GATHERING);
+		assert_true(snet_agent_selected(w.a[i], &ev));
+	}
+	/* Consent goes on with the old credentials for as long as it takes. */
+	run_until(w.now + 60 * SNET_SEC);
+	assert_int_equal(w.lost[0] + w.lost[1], 0);
+	assert_true(snet_agent_selected(w.a[0], &ev) && snet_agent_selected(w.a[1], &ev));
+	for (int i = 0; i < 2; i++) {
+		greet(i);
+		tell(i, 1);
+	}
+	run_until(w.now + SNET_SEC);
+	assert_mirror();
+	assert_int_equal(w.selections[0], 2);
+	assert_true(w.selected[0].changed && w.selected[0].took < 62 * SNET_SEC);
+	run_until(w.now + 60 * SNET_SEC);
+	assert_mirror();
+}
+
+static void a_closed_agent_says_and_hears_nothing(void **state)
+{
+	struct snet_agent_packet p;
+	struct snet_addr from = at(0, 1);
+	uint8_t bytes[SNET_AGENT_RANDOM] = { 0 };
+
+	(void)state;
+	both(1);
+	run_until(w.now + SNET_SEC);
+	snet_agent_close(w.a[0]);
+	snet_agent_close(w.a[0]);
+	run_until(w.now + 10 * SNET_SEC);
+	assert_false(snet_agent_next(w.a[0], &p));
+	assert_true(snet_agent_deadline(w.a[0]) == SNET_NEVER);
+	assert_int_equal(snet_agent_restart(w.a[0], bytes, w.now), SNET_ECLOSED);
+	assert_int_equal(snet_agent_set_remote(w.a[0], "peer", "0123456789012345678901", w.now),
+			 SNET_ECLOSED);
+	assert_int_equal(
+		snet_agent_input(w.a[0], 1, &from, (const uint8_t[20]){ 0 }, 20, w.now),
+		SNET_EPROTO);
+}
+
+/* ---- making one */
+
+static void a_configuration_that_makes_no_sense_is_refused(void **state)
+{
+	struct snet_agent_config c[6];
+	uint8_t bytes[SNET_AGENT_RANDOM] = { 0 };
+	struct snet_error err;
+
+	(void)state;
+	for (size_t i = 0; i < N(c); i++)
+		c[i] = snet_agent_defaults;
+	c[0].check_retries = 0;
+	c[1].check_timeout = 0;
+	c[2].check_pace = 4 * SNET_MS;
+	c[3].overall_timeout = c[3].check_timeout;
+	c[4].consent_every = 0;
+	c[5].consent_timeout = c[5].consent_every;
+	for (size_t i = 0; i < N(c); i++) {
+		assert_int_equal(snet_agent_new(&w.a[0], &c[i], bytes, &err), SNET_EINVAL);
+		assert_null(w.a[0]);
+	}
+	snet_agent_free(NULL);
+}
+
+static int try_new(void *user)
+{
+	uint8_t bytes[SNET_AGENT_RANDOM] = { 0 };
+	struct snet_agent *a;
+	int rc = snet_agent_new(&a, &snet_agent_defaults, bytes, NULL);
+
+	(void)user;
+	snet_agent_free(a);
+	return rc;
+}
+
+static void without_memory_there_is_no_agent(void **state)
+{
+	(void)state;
+	assert_true(torture(try_new, NULL) > 0);
+}
+
+#define TEST(name) cmocka_unit_test_setup_teardown(name, set_up, tear_down)
+
+int main(void)
+{
+	const struct CMUnitTest tests[] = {
+		TEST(two_agents_select_the_best_pair_in_three_round_trips),
+		TEST(a_check_says_what_rfc_8445_wants),
+		TEST(a_check_without_answer_is_sent_three_times_and_fails),
+		TEST(new_checks_are_50_ms_apart),
+		TEST(what_is_unreachable_holds_up_nobody),
+		TEST(a_host_that_cannot_be_reached_fails_its_own_pair),
+		TEST(a_conflict_of_roles_is_settled_by_the_tie_breakers),
+		TEST(what_is_not_proven_is_dropped_and_counted),
+		TEST(what_is_proven_but_wrong_is_answered_with_an_error),
+		TEST(a_check_before_the_credentials_is_answered_and_remembered),
+		TEST(credentials_of_another_peer_prove_nothing),
+		TEST(the_peers_check_triggers_one_of_ours_without_delay),
+		TEST(bad_bytes_change_nothing),
+		TEST(ten_thousand_candidates_are_a_few_and_a_number),
+		TEST(unsafe_candidates_are_refused),
+		TEST(credentials_are_held_to_the_rfc),
+		TEST(without_an_answer_it_fails_in_time_and_not_before),
+		TEST(without_candidates_of_our_own_it_fails_at_once),
+		TEST(the_states_have_the_names_of_the_seed),
+		TEST(consent_is_asked_for_every_five_seconds),
+		TEST(without_consent_and_another_pair_it_fails),
+		TEST(a_pair_that_dies_is_replaced_before_consent_is_over),
+		TEST(a_base_that_goes_away_takes_its_pair_with_it),
+		TEST(a_better_pair_that_comes_later_is_selected),
+		TEST(a_candidate_nobody_told_of_is_met),
+		TEST(an_aggressive_peer_is_followed_to_its_best_pair),
+		TEST(only_the_peers_answer_from_where_it_was_asked_counts),
+		TEST(an_error_fails_the_pair_and_says_which),
+		TEST(a_restart_keeps_the_pair_until_there_is_another),
+		TEST(a_closed_agent_says_and_hears_nothing),
+		TEST(a_configuration_that_makes_no_sense_is_refused),
+		TEST(without_memory_there_is_no_agent),
+	};
+
+	return cmocka_run_group_tests(tests, NULL, NULL);
+}
