@@ -68,6 +68,11 @@ static void check_leaks(unsigned nth)
 		fail_msg("memory was lost when allocation %u failed", nth);
 }
 
+bool torture_struck(void)
+{
+	return fail.fired;
+}
+
 int torture(int (*fn)(void *user), void *user)
 {
 	unsigned nth;
