@@ -259,6 +259,25 @@ static const char *take_key(struct snet_url *u, char *text)
 	return NULL;
 }
 
+/* What a room's name may be, signal/room.h. */
+static const char *take_room(struct snet_url *u, char *text)
+{
+	static const char good[] =
+		"abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ0123456789._~-";
+	char *at = strchr(text, '/');
+
+	if (strncmp(u->scheme, "ice+", 4))
+		return NULL;
+	if (!at || !at[1])
+		return "room: there is none, want host:port/room";
+	*at++ = '\0';
+	if (at[strspn(at, good)] || strlen(at) > SNET_ROOM_MAX || !strcmp(at, ".") ||
+	    !strcmp(at, ".."))
+		return "room: want 1 to 64 letters, digits, '.', '_', '~' and '-'";
+	strcpy(u->room, at);
+	return NULL;
+}
+
 /* Scopes are names here: the resolver knows the interfaces. */
 static bool is_v6(const char *host)
 {
@@ -316,6 +335,8 @@ int snet_url_parse(struct snet_url *out, const char *text, struct snet_error *er
 		wrong = take_key(&u, copy);
 	}
 	if (!wrong)
+		wrong = take_room(&u, copy);
+	if (!wrong)
 		wrong = take_host(&u, copy);
 	if (wrong)
 		return snet_fail(err, SNET_EINVAL, "address '%s': %s", shown(text, safe),
@@ -331,7 +352,8 @@ const char *snet_url_print(const struct snet_url *u, char out[static SNET_URL_TE
 
 	if (u->has_key)
 		snet_keyid_print(u->key, key);
-	snprintf(out, SNET_URL_TEXT, "%s://%s%s%s:%u%s%s", u->scheme, v6 ? "[" : "", u->host,
-		 v6 ? "]" : "", u->port, u->has_key ? "#" : "", key);
+	snprintf(out, SNET_URL_TEXT, "%s://%s%s%s:%u%s%s%s%s", u->scheme, v6 ? "[" : "",
+		 u->host, v6 ? "]" : "", u->port, u->room[0] ? "/" : "", u->room,
+		 u->has_key ? "#" : "", key);
 	return out;
 }

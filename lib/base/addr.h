@@ -41,12 +41,15 @@ int snet_keyid_parse(uint8_t out[static SNET_KEYID_BYTES], const char *text);
 const char *snet_keyid_print(const uint8_t id[static SNET_KEYID_BYTES],
 			     char out[static SNET_KEYID_TEXT]);
 
-/* What a person writes: scheme "://" host ":" port [ "#" keyid ], or
- * host:port alone, which means quic. */
+#define SNET_ROOM_MAX 64 /* characters of the name of a room */
+
+/* What a person writes: scheme "://" host ":" port [ "/" room ] [ "#" keyid ], or host:port
+ * alone, which means quic. Schemes that begin with "ice+" have a room, and no others. */
 struct snet_url {
 	char scheme[12];
 	char host[256]; /* without brackets; "" = every address, for listening */
 	uint16_t port;
+	char room[SNET_ROOM_MAX + 1]; /* "": none */
 	bool has_key;
 	uint8_t key[SNET_KEYID_BYTES];
 };
@@ -54,8 +57,8 @@ struct snet_url {
 /* Fails with SNET_EINVAL; err says which part is wrong, and names the text. */
 int snet_url_parse(struct snet_url *out, const char *text, struct snet_error *err);
 
-/* Prints into out, truncating never: 12 + 3 + 258 + 6 + 44 bytes fit in SNET_URL_TEXT. */
-#define SNET_URL_TEXT 336
+/* Prints into out, truncating never: 12 + 3 + 258 + 6 + 65 + 44 bytes fit in SNET_URL_TEXT. */
+#define SNET_URL_TEXT 400
 const char *snet_url_print(const struct snet_url *u, char out[static SNET_URL_TEXT]);
 
 #endif
