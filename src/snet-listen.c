@@ -3,6 +3,7 @@
 
 #include "cli/groups.h"
 #include "cli/hub.h"
+#include "cli/ice_opts.h"
 #include "cli/opts.h"
 #include "cli/run.h"
 #include "cli/say.h"
@@ -23,6 +24,8 @@ static const struct opt_group groups[] = {
 	{ "Time", time_opts },
 	{ "Limits", limit_opts },
 	{ "Transport", transport_opts },
+	{ "Through NATs", ice_find_opts },
+	{ "In a room", ice_room_opts },
 	{ "Looking inside", looking_opts },
 	{ "Figures", stats_opts },
 	{ "Starting", ready_opts },

@@ -2,6 +2,7 @@
 #include <stddef.h>
 
 #include "cli/groups.h"
+#include "cli/ice_opts.h"
 #include "cli/opts.h"
 #include "cli/party.h"
 #include "cli/run.h"
@@ -67,6 +68,8 @@ static const struct opt_group groups[] = {
 	{ "Messages", format_opts },
 	{ "Their place", message_opts },
 	{ "Limits", limit_opts },
+	{ "Through NATs", ice_find_opts },
+	{ "In a room", ice_room_opts },
 	{ "Transport", wire_opts },
 	{ "Looking inside", looking_opts },
 	{ "Figures", stats_opts },

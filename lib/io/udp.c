@@ -18,6 +18,8 @@ struct snet_udp {
 	struct snet_udp_socket sock;
 	const struct snet_udp_events *ev;
 	void *user;
+	const struct snet_udp_over *over; /* in place of sock and io; NULL: none */
+	void *over_user;
 	struct snet_io *io;
 	bool no_mmsg;
 	/* Bytes of the scratch that wait for the socket. */
@@ -27,7 +29,7 @@ struct snet_udp {
 	struct snet_addr names[RX_SLOTS];
 	_Alignas(struct cmsghdr) uint8_t controls[RX_SLOTS][SNET_UDP_CONTROL];
 	uint8_t *rx;
-	uint8_t scratch[SNET_UDP_PAYLOAD_MAX];
+	uint8_t scratch[]; /* SNET_UDP_PAYLOAD_MAX of a socket, else none */
 };
 
 /* ---- in */
@@ -104,7 +106,7 @@ static void on_readable(struct snet_udp *u)
 	struct mmsghdr m[RX_SLOTS];
 	struct iovec iov[RX_SLOTS];
 
-	for (int round = 0; round < RX_ROUNDS; round++) {
+	for (int round = 0; round < RX_ROUNDS && snet_io_wanted(u->io); round++) {
 		int k;
 
 		prepare_slots(u, m, iov);
@@ -182,8 +184,11 @@ int snet_udp_send(struct snet_udp *u, const struct snet_path *path, uint8_t ecn,
 		  size_t segment)
 {
 	size_t done;
-	int e = send_some(u, path, ecn, u->scratch, n, segment, &done);
+	int e;
 
+	if (u->over)
+		return u->over->send(path, ecn, n, segment, u->over_user);
+	e = send_some(u, path, ecn, u->scratch, n, segment, &done);
 	switch (e) {
 	case EAGAIN:
 	case ENOBUFS:
@@ -228,17 +233,22 @@ static void on_sendable(struct snet_udp *u)
 void snet_udp_answer(struct snet_udp *u, const struct snet_path *path, const uint8_t *p,
 		     size_t n)
 {
-	send_once(u, path, 0, p, n, 0);
+	if (!u->over) {
+		send_once(u, path, 0, p, n, 0);
+	} else if (!u->over->is_blocked(u->over_user)) {
+		memcpy(u->over->scratch(u->over_user), p, n);
+		u->over->send(path, 0, n, n, u->over_user);
+	}
 }
 
 uint8_t *snet_udp_scratch(struct snet_udp *u)
 {
-	return u->scratch;
+	return u->over ? u->over->scratch(u->over_user) : u->scratch;
 }
 
 bool snet_udp_is_blocked(const struct snet_udp *u)
 {
-	return u->parked;
+	return u->over ? u->over->is_blocked(u->over_user) : u->parked;
 }
 
 /* ---- life */
@@ -258,7 +268,7 @@ int snet_udp_open(struct snet_udp **out, struct snet_loop *l, const struct snet_
 		  int fd, const struct snet_udp_opts *o, const struct snet_udp_events *ev,
 		  void *user, struct snet_error *err)
 {
-	struct snet_udp *u = calloc(1, sizeof(*u));
+	struct snet_udp *u = calloc(1, sizeof(*u) + SNET_UDP_PAYLOAD_MAX);
 	int rc;
 
 	if (!u)
@@ -283,6 +293,57 @@ out:
 	return rc;
 }
 
+int snet_udp_open_over(struct snet_udp **out, const struct snet_addr *at,
+		       const struct snet_udp_over *over, void *user, struct snet_error *err)
+{
+	struct snet_udp *u = calloc(1, sizeof(*u));
+
+	if (!u)
+		return snet_fail(err, SNET_ENOMEM, "udp");
+	u->over = over;
+	u->over_user = user;
+	u->sock.fd = -1;
+	u->sock.bound = *at;
+	*out = u;
+	return SNET_OK;
+}
+
+void snet_udp_listen(struct snet_udp *u, const struct snet_udp_events *ev, void *user)
+{
+	u->ev = ev;
+	u->user = user;
+}
+
+void snet_udp_input(struct snet_udp *u, const struct snet_path *path, uint8_t ecn, uint8_t *p,
+		    size_t n)
+{
+	if (u->ev)
+		hand_on(u, path, ecn, p, n);
+}
+
+void snet_udp_gone(struct snet_udp *u, const char *why)
+{
+	if (u->ev && u->ev->on_gone)
+		u->ev->on_gone(why, u->user);
+}
+
+void snet_udp_writable(struct snet_udp *u)
+{
+	if (u->ev)
+		u->ev->on_writable(u->user);
+}
+
+int snet_udp_detach(struct snet_udp *u, const struct snet_addr *remote, int *fd,
+		    struct snet_error *err)
+{
+	int rc = u->over ? snet_fail(err, SNET_ENOSYS, "no socket of its own")
+			 : snet_udp_socket_detach(&u->sock, remote, fd, err);
+
+	if (!rc)
+		snet_io_want(u->io, 0);
+	return rc;
+}
+
 void snet_udp_close(struct snet_udp *u)
 {
 	if (!u)
@@ -297,6 +358,12 @@ void snet_udp_close(struct snet_udp *u)
 void snet_udp_address(const struct snet_udp *u, struct snet_addr *out)
 {
 	*out = u->sock.bound;
+}
+
+uint32_t snet_udp_payload(const struct snet_udp *u, const struct snet_addr *remote)
+{
+	return u->over ? u->over->payload(remote, u->over_user)
+		       : snet_udp_route_payload(remote);
 }
 
 uint32_t snet_udp_route_payload(const struct snet_addr *remote)

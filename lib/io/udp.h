@@ -30,6 +30,18 @@ struct snet_udp_events {
 	void (*on_unreachable)(const struct snet_addr *remote, void *user); /* ICMP said so */
 	/* After snet_udp_is_blocked: the scratch is free again. */
 	void (*on_writable)(void *user);
+	/* Of one with a carrier: there is no way to anybody any more. NULL allowed. */
+	void (*on_gone)(const char *why, void *user);
+};
+
+/* In place of a socket: whoever carries the datagrams, and hands in what comes. */
+struct snet_udp_over {
+	uint8_t *(*scratch)(void *user);
+	bool (*is_blocked)(void *user);
+	/* As snet_udp_send and snet_udp_payload. */
+	int (*send)(const struct snet_path *path, uint8_t ecn, size_t n, size_t segment,
+		    void *user);
+	uint32_t (*payload)(const struct snet_addr *remote, void *user);
 };
 
 struct snet_udp_opts {
@@ -41,7 +53,22 @@ struct snet_udp_opts {
 int snet_udp_open(struct snet_udp **out, struct snet_loop *l, const struct snet_addr *at,
 		  int fd, const struct snet_udp_opts *o, const struct snet_udp_events *ev,
 		  void *user, struct snet_error *err);
+/* at: what it calls its address. over is borrowed. No event before snet_udp_listen.
+ * SNET_ENOMEM. */
+int snet_udp_open_over(struct snet_udp **out, const struct snet_addr *at,
+		       const struct snet_udp_over *over, void *user, struct snet_error *err);
+void snet_udp_listen(struct snet_udp *u, const struct snet_udp_events *ev, void *user);
+/* Of one with a carrier: a datagram has come; more may be sent. */
+void snet_udp_input(struct snet_udp *u, const struct snet_path *path, uint8_t ecn, uint8_t *p,
+		    size_t n);
+void snet_udp_writable(struct snet_udp *u);
+void snet_udp_gone(struct snet_udp *u, const char *why);
 void snet_udp_close(struct snet_udp *u); /* NULL is fine */
+/* The socket for another owner, who closes it: bound as it is, connected to remote, blocking,
+ * without GRO. This one hears nothing from now on, and must not send. SNET_EIO,
+ * SNET_EUNREACH. */
+int snet_udp_detach(struct snet_udp *u, const struct snet_addr *remote, int *fd,
+		    struct snet_error *err);
 void snet_udp_address(const struct snet_udp *u, struct snet_addr *out);
 
 /* Where to build what is sent: SNET_UDP_PAYLOAD_MAX bytes, free unless is_blocked. */
@@ -59,6 +86,8 @@ void snet_udp_answer(struct snet_udp *u, const struct snet_path *path, const uin
 		     size_t n);
 
 /* Largest UDP payload the interface towards remote takes; 1252 when unknown. */
+uint32_t snet_udp_payload(const struct snet_udp *u, const struct snet_addr *remote);
+/* The same of whatever socket. */
 uint32_t snet_udp_route_payload(const struct snet_addr *remote);
 
 /* What a datagram is, by its first byte (RFC 9443 §3, for a port without DTLS and RTP). */

@@ -270,3 +270,27 @@ bool snet_udp_socket_error(const struct snet_udp_socket *s, struct snet_addr *re
 		remote->sa.sa_family = AF_UNSPEC;
 	return true;
 }
+
+int snet_udp_socket_detach(const struct snet_udp_socket *s, const struct snet_addr *remote,
+			   int *fd, struct snet_error *err)
+{
+	struct snet_addr to = for_socket(s, remote);
+	char text[SNET_ADDR_TEXT];
+	int own = fcntl(s->fd, F_DUPFD_CLOEXEC, 3);
+
+	if (own < 0)
+		return snet_fail(err, SNET_EIO, "dup: %s", strerror(errno));
+	if (connect(own, &to.sa, snet_addr_len(&to))) {
+		close(own);
+		return snet_fail(err, SNET_EUNREACH, "%s: %s", snet_addr_print(remote, text),
+				 strerror(errno));
+	}
+	/* One datagram at a time, and no error queue that nobody would read. */
+	on(own, SOL_UDP, UDP_GRO, 0);
+	on(own, IPPROTO_IP, IP_RECVERR, 0);
+	if (s->family == AF_INET6)
+		on(own, IPPROTO_IPV6, IPV6_RECVERR, 0);
+	fcntl(own, F_SETFL, fcntl(own, F_GETFL) & ~O_NONBLOCK);
+	*fd = own;
+	return SNET_OK;
+}

@@ -26,6 +26,10 @@ void snet_udp_socket_to(const struct snet_udp_socket *s, struct msghdr *m,
 void snet_udp_socket_from(const struct snet_udp_socket *s, struct msghdr *m,
 			  struct snet_path *path, uint8_t *ecn, size_t *segment);
 
+/* As snet_udp_detach. */
+int snet_udp_socket_detach(const struct snet_udp_socket *s, const struct snet_addr *remote,
+			   int *fd, struct snet_error *err);
+
 /* One entry of the error queue; false when it is empty. *remote is
  * AF_UNSPEC if it names nobody. */
 bool snet_udp_socket_error(const struct snet_udp_socket *s, struct snet_addr *remote);

@@ -26,7 +26,8 @@ static enum snet_link_want enter(struct snet_link *l, enum snet_link_state next,
 
 static enum snet_link_want dial(struct snet_link *l, snet_time now)
 {
-	snet_time until = now + l->dial_timeout;
+	snet_time until =
+		l->dial_timeout < SNET_NEVER - now ? now + l->dial_timeout : SNET_NEVER;
 
 	return enter(l, SNET_LINK_DIALING, until < l->give_up ? until : l->give_up,
 		     SNET_LINK_DIAL);

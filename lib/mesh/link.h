@@ -50,7 +50,7 @@ struct snet_link {
 	unsigned tries;         /* since the last time it was up */
 };
 
-/* give_up: absolute, SNET_NEVER for ever. */
+/* give_up: absolute, SNET_NEVER for ever; so may be dial_timeout. */
 void snet_link_init(struct snet_link *l, snet_time give_up, snet_time dial_timeout);
 
 /* Returns what the owner must do now. An event that means nothing in the present state is

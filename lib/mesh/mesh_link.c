@@ -299,6 +299,10 @@ static void on_up(struct snet_peer *p, void *user)
 	ch->peer = p;
 	if (!is_whom_it_says(ch))
 		return;
+	if (m->over) { /* since it was accepted */
+		mesh_drop(ch, SNET_ECLOSED, "this party is done");
+		return;
+	}
 	old = m->current;
 	if (old && !is_better(ch, old)) {
 		mesh_drop(ch, SNET_EPOLICY, TIE_BREAKER);

@@ -71,7 +71,7 @@ static void fill_settings(struct snet_quic_conn *c, ngtcp2_settings *s,
 		s->no_pmtud = 1;
 		s->no_tx_udp_payload_size_shaping = 1;
 	} else {
-		uint32_t most = snet_udp_route_payload(&c->base.remote);
+		uint32_t most = snet_udp_payload(c->ep->udp, &c->base.remote);
 
 		s->max_tx_udp_payload_size =
 			most > SNET_QUIC_MIN_PAYLOAD ? most : SNET_QUIC_MIN_PAYLOAD;
@@ -138,7 +138,8 @@ void snet_quic_conn_free(struct snet_quic_conn *c)
 	snet_quic_tls_session_free(c->tls);
 	snet_list_del(&c->dirty);
 	snet_list_del(&c->node);
-	c->ep->n_conns--;
+	if (!--c->ep->n_conns && c->ep->ev && c->ep->ev->on_idle && !c->ep->unbinding)
+		c->ep->ev->on_idle(c->ep, c->ep->user);
 	if (c->half_open)
 		c->ep->half_open--;
 	free(c->close_why);

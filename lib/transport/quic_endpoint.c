@@ -237,12 +237,25 @@ static void on_writable(void *user)
 	snet_task_defer(e->loop, &e->flush);
 }
 
+static void on_gone(const char *why, void *user)
+{
+	struct snet_endpoint *e = user;
+
+	for (struct snet_list *n = e->conns.next; n != &e->conns; n = n->next) {
+		struct snet_quic_conn *c = SNET_OF(n, struct snet_quic_conn, node);
+
+		if (!c->closing)
+			snet_quic_conn_fail(c, SNET_ELOST, why, true, false);
+	}
+}
+
 /* ---- life */
 
 static const struct snet_udp_events udp_events = {
 	.on_datagram = on_datagram,
 	.on_unreachable = on_unreachable,
 	.on_writable = on_writable,
+	.on_gone = on_gone,
 };
 
 static void fill_defaults(struct snet_transport_config *c)
@@ -321,10 +334,13 @@ static int quic_bind(struct snet_endpoint **out, struct snet_loop *l,
 	struct snet_udp_opts opts = { .no_gso = cfg->no_gso, .no_gro = cfg->no_gro };
 	int rc;
 
-	if (!e)
+	if (!e) {
+		snet_udp_close(cfg->udp);
 		return snet_fail(err, SNET_ENOMEM, "endpoint");
+	}
 	e->loop = l;
 	e->cfg = *cfg;
+	e->udp = cfg->udp;
 	fill_defaults(&e->cfg);
 	e->ev = ev;
 	e->user = user;
@@ -334,8 +350,10 @@ static int quic_bind(struct snet_endpoint **out, struct snet_loop *l,
 	snet_list_init(&e->tombs);
 	snet_task_init(&e->flush, on_flush, e);
 	rc = prepare(e, err);
-	if (!rc)
+	if (!rc && !e->udp)
 		rc = snet_udp_open(&e->udp, l, at, fd, &opts, &udp_events, e, err);
+	else if (!rc)
+		snet_udp_listen(e->udp, &udp_events, e);
 	if (rc) {
 		quic_unbind(e);
 		return rc;

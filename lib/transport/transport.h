@@ -20,6 +20,7 @@ struct snet_identity;
 struct snet_loop;
 struct snet_transport;
 struct snet_trust;
+struct snet_udp;
 
 #define SNET_STREAMS 16 /* per direction and connection: 0 is always there */
 /* What a peer calls itself, in its hello or, in the crate's profile, by ALPN. */
@@ -46,6 +47,9 @@ struct snet_transport_config {
 	unsigned retry_above; /* half-open connections that turn address validation on [64] */
 	unsigned max_conns;   /* with so many, strangers are refused [16384] */
 	const char *qlog_dir; /* NULL: off */
+	/* QUIC: in place of at and fd of bind, which takes it over, also when it fails:
+	 * datagrams with a carrier of their own (io/udp.h). */
+	struct snet_udp *udp;
 };
 
 /* What a connection tells its owner. A callback may close c; it goes away after on_close. */
@@ -93,6 +97,8 @@ struct snet_endpoint_events {
 	 * events and counters. */
 	void (*on_refused)(struct snet_endpoint *e, const struct snet_addr *from, int code,
 			   const char *why, void *user);
+	/* Its last connection, or handshake, is gone. NULL allowed; must not unbind. QUIC. */
+	void (*on_idle)(struct snet_endpoint *e, void *user);
 };
 
 struct snet_conn_stats {

@@ -1,4 +1,5 @@
 #include "cli/hub.h"
+#include "cli/ice_opts.h"
 
 #include <signal.h>
 #include <string.h>
@@ -308,16 +309,19 @@ void hub_mate_gone(struct mate *m, const struct snet_error *err)
 	hub_check(h);
 }
 
-static void on_accept(struct snet_endpoint *e, struct snet_conn *c, void *user)
+void hub_accept(struct hub *h, struct snet_conn *c)
 {
-	struct hub *h = user;
-
-	(void)e;
 	if (h->enough || h->draining) {
 		c->transport->close(c, SNET_ECANCELLED, "no more messages are wanted");
 		return;
 	}
 	mate_accept(h, c);
+}
+
+static void on_accept(struct snet_endpoint *e, struct snet_conn *c, void *user)
+{
+	(void)e;
+	hub_accept(user, c);
 }
 
 static void on_refused(struct snet_endpoint *e, const struct snet_addr *from, int code,
@@ -382,6 +386,8 @@ int hub_init(struct hub *h, struct run *r, const char *exec, struct snet_error *
 	r->user = h;
 	rc = net_init(&h->net, r->loop, err);
 	if (!rc)
+		rc = hub_meets_init(h, err);
+	if (!rc)
 		rc = duct_init(&h->duct, r->loop, &o, &duct_events, h, err);
 	h->input_ended = o.in < 0;
 	for (size_t i = 0; !rc && h->net.roster && i < h->net.roster->parties; i++)
@@ -408,6 +414,8 @@ void hub_fini(struct hub *h)
 	if (h->run->status)
 		hub_each(h, fail_one);
 	/* Closes what is open: each on_down frees its mate. */
+	net_meets_fini(&h->meets);
+	ice_opts_fini();
 	net_fini(&h->net);
 	while (!snet_list_is_empty(&h->mates))
 		mate_free(SNET_OF(h->mates.next, struct mate, node));
@@ -416,6 +424,7 @@ void hub_fini(struct hub *h)
 
 int hub_listen(struct hub *h, const struct snet_url *at, struct snet_error *err)
 {
+	struct snet_meet *meet;
 	int fd = -1, rc = ready_listen_fd(&fd, err);
 
 	h->listens = true;
@@ -423,7 +432,9 @@ int hub_listen(struct hub *h, const struct snet_url *at, struct snet_error *err)
 		rc = snet_fail(err, SNET_EINVAL, "no address to listen at");
 	if (!rc)
 		rc = net_check_trust(&h->net, err);
-	if (!rc)
+	if (!rc && at && at->room[0])
+		rc = net_meet(&h->meets, at, true, &meet, err);
+	else if (!rc)
 		rc = net_listen(&h->net, at, fd, &endpoint_events, h, err);
 	return rc;
 }
@@ -468,6 +479,8 @@ void hub_start(struct hub *h)
 {
 	struct mate *m;
 
+	if (h->listens && h->meets.n)
+		return; /* said when the room is joined */
 	if (h->listens) {
 		hub_say_listening(h);
 		ready_say();

@@ -6,7 +6,7 @@
 
 #include "base/list.h"
 #include "cli/duct.h"
-#include "cli/net.h"
+#include "cli/net_meet.h"
 #include "cli/run.h"
 #include "mesh/link.h"
 
@@ -23,6 +23,8 @@ struct target {
 	struct snet_url url;
 	struct snet_addr addrs[NET_ADDRS];
 	size_t n_addrs, next_addr;
+	struct snet_resolve *resolve; /* the name is being looked up; NULL */
+	struct snet_call *call;       /* to somebody in a room; NULL */
 	struct snet_link link;
 	struct snet_timer timer;
 	struct snet_error last; /* why the last attempt came to nothing */
@@ -49,7 +51,13 @@ struct mate {
 struct hub {
 	struct run *run;
 	struct net net;
-	const char *exec; /* NULL: stdin and stdout */
+	struct net_meets meets;
+	struct snet_ice_opts ice;
+	bool both;           /* calls, and answers: whichever comes first */
+	bool explain;        /* events of ICE's checks */
+	bool joined;         /* the room of the listening address */
+	snet_time said_away; /* that its server is not there */
+	const char *exec;    /* NULL: stdin and stdout */
 	bool listens;
 	struct snet_list mates, children;
 	size_t n_mates, n_up, n_came;
@@ -90,6 +98,13 @@ void hub_mate_gone(struct mate *m, const struct snet_error *err);
 /* fn may close, and free the mate it is called for. */
 void hub_each(struct hub *h, void (*fn)(struct mate *m));
 struct mate *hub_find(struct hub *h, uint32_t number);
+void hub_accept(struct hub *h, struct snet_conn *c);
+
+/* ---- hub_meet.c */
+extern const struct snet_meet_events hub_meet_events;
+int hub_meets_init(struct hub *h, struct snet_error *err);
+/* A room where the other side does the same: neither needs to know who listens. */
+int hub_meet_both(struct hub *h, const char *operand, struct snet_error *err);
 
 /* ---- hub_over.c */
 void hub_over_init(struct hub *h);
@@ -101,8 +116,17 @@ void hub_check_enough(struct hub *h); /* --count, --replies */
 /* url: where to dial it, NULL for one that came. */
 struct mate *mate_new(struct hub *h, uint32_t number, const struct snet_url *url);
 void mate_free(struct mate *m);
-void mate_dial(struct mate *m); /* again and again until --wait is over */
 void mate_accept(struct hub *h, struct snet_conn *c);
+extern const struct snet_peer_events mate_peer_events;
+
+/* ---- mate_dial.c */
+void mate_dial(struct mate *m); /* again and again until --wait is over */
+void mate_on_timer(struct snet_timer *t, snet_time now);
+void mate_failed(struct mate *m, int code, const char *why); /* an attempt */
+void mate_hang_up(struct mate *m); /* neither looked up nor called any more */
+/* The way to whom a call was for; or that there is none. */
+void mate_met(struct mate *m, struct snet_endpoint *e, const struct snet_addr *to);
+void mate_unmet(struct mate *m, const struct snet_error *err);
 /* As --overflow says. */
 void mate_send(struct mate *m, const struct input_message *msg);
 void mate_finish(struct mate *m);
@@ -116,6 +140,7 @@ void hub_say_refused(const struct snet_addr *from, int code, const char *why);
 void hub_say_waiting(struct hub *h);
 void hub_say_ready(struct hub *h);
 void hub_say_listening(struct hub *h);
+void hub_say_away(struct hub *h, const struct snet_error *err); /* the room's server */
 void hub_stats(void *user);
 
 /* ---- child.c: --exec */

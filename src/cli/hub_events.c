@@ -21,17 +21,34 @@ static const char *profile_text(enum snet_profile p)
 void hub_say_listening(struct hub *h)
 {
 	char url[SNET_URL_TEXT], key[SNET_KEYID_TEXT];
-	struct snet_addr at;
+	struct snet_addr at = { 0 };
 
-	h->net.transport->address(h->net.listener, &at);
-	net_own_url(&h->net, url);
+	if (h->meets.n) {
+		net_meet_url(&h->meets, url);
+	} else {
+		h->net.transport->address(h->net.listener, &at);
+		net_own_url(&h->net, url);
+	}
 	snet_keyid_print(snet_identity_keyid(h->net.identity), key);
-	out_event("listening", out_text("address", url), out_uint("port", snet_addr_port(&at)),
+	out_event("listening", out_text("address", url),
+		  out_if(!h->meets.n, out_uint("port", snet_addr_port(&at))),
 		  out_text("key", key), out_if(cli.id != OPT_NONE, out_uint("id", cli.id)));
 	say_note("listening; the other side runs: snet-send %s%s%s'%s'",
 		 cli.format == FORMAT_JSON ? "" : "-f ",
 		 cli.format == FORMAT_JSON ? "" : format_names[cli.format],
 		 cli.format == FORMAT_JSON ? "" : " ", url);
+}
+
+void hub_say_away(struct hub *h, const struct snet_error *err)
+{
+	snet_time now = snet_loop_now(h->run->loop);
+	char url[SNET_URL_TEXT];
+
+	out_event("waiting", out_text("for", net_meet_url(&h->meets, url)),
+		  out_if(h->wait_until != SNET_NEVER && h->wait_until > now,
+			 out_uint("left_ms", (h->wait_until - now) / SNET_MS)),
+		  out_text("reason", snet_err_name(err->code)), out_text("text", err->text));
+	say_note("waiting for %s: %s", url, err->text);
 }
 
 void hub_say_ready(struct hub *h)

@@ -9,7 +9,6 @@
 #include "crypto/hash.h"
 #include "obs/metrics.h"
 
-static void on_link_timer(struct snet_timer *t, snet_time now);
 static void on_idle_timer(struct snet_timer *t, snet_time now);
 static void on_parting(struct snet_timer *t, snet_time now);
 
@@ -32,7 +31,7 @@ struct mate *mate_new(struct hub *h, uint32_t number, const struct snet_url *url
 			return NULL;
 		}
 		m->target->url = *url;
-		m->target->timer = (struct snet_timer){ .fn = on_link_timer, .user = m };
+		m->target->timer = (struct snet_timer){ .fn = mate_on_timer, .user = m };
 	}
 	m->idle = (struct snet_timer){ .fn = on_idle_timer, .user = m };
 	m->parting = (struct snet_timer){ .fn = on_parting, .user = m };
@@ -45,8 +44,10 @@ void mate_free(struct mate *m)
 {
 	struct snet_loop *l = m->hub->run->loop;
 
-	if (m->target)
+	if (m->target) {
 		snet_timer_stop(l, &m->target->timer);
+		mate_hang_up(m);
+	}
 	snet_timer_stop(l, &m->idle);
 	snet_timer_stop(l, &m->parting);
 	snet_list_del(&m->node);
@@ -136,34 +137,6 @@ static void on_flushed(struct snet_peer *p, void *user)
 	mate_check(m);
 }
 
-/* Worth another attempt: nobody there yet, a name not yet known, a host that is starting. */
-static bool may_pass(int code)
-{
-	return code == SNET_EUNREACH || code == SNET_ETIMEOUT || code == SNET_ELOST ||
-	       code == SNET_ERESOLVE || code == SNET_OK;
-}
-
-static void attempt_failed(struct mate *m, int code, const char *why)
-{
-	snet_fail(&m->target->last, code ? code : SNET_EUNREACH, "%s", why);
-	say_more("%s:%u: %s", m->target->url.host, m->target->url.port, why);
-}
-
-static void give_up(struct mate *m)
-{
-	struct snet_error err = m->target->last;
-	char url[SNET_URL_TEXT];
-
-	snet_fail(&err, err.code ? err.code : SNET_ETIMEOUT, "%s%s%s: %s",
-		  m->name ? m->name : "", m->name ? " at " : "",
-		  snet_url_print(&m->target->url, url),
-		  err.text[0] ? m->target->last.text : "no answer");
-	hub_blame(m->hub, &err, m->number); /* also when it was given up on a signal */
-	hub_mate_gone(m, &err);
-}
-
-static void step(struct mate *m, enum snet_link_event ev);
-
 static void on_down(struct snet_peer *p, int code, const char *why, bool by_peer, void *user)
 {
 	struct mate *m = user;
@@ -172,12 +145,8 @@ static void on_down(struct snet_peer *p, int code, const char *why, bool by_peer
 
 	if (m->target && !was_up) {
 		m->peer = NULL;
-		attempt_failed(m, code, why);
-		if (cli.wait && may_pass(code) && m->target->link.state != SNET_LINK_CLOSED &&
-		    !m->hub->draining)
-			step(m, SNET_LINK_LOST);
-		else
-			give_up(m);
+		mate_hang_up(m);
+		mate_failed(m, code, why);
 		return;
 	}
 	/* The packet that says goodbye is sent once, and may be lost: nothing else was. */
@@ -212,86 +181,8 @@ static void on_down(struct snet_peer *p, int code, const char *why, bool by_peer
 	hub_mate_gone(m, &err);
 }
 
-static const struct snet_peer_events peer_events = { on_up,    on_message, on_eof,
-						     on_drain, on_flushed, on_down };
-
-/* ---- dialling */
-
-static void dial(struct mate *m)
-{
-	struct hub *h = m->hub;
-	struct snet_endpoint *e;
-	struct snet_error err = { 0 };
-	const struct snet_addr *to;
-	int rc = SNET_OK;
-
-	if (!m->target->n_addrs)
-		rc = net_resolve(&m->target->url, false, m->target->addrs, &m->target->n_addrs,
-				 &err);
-	if (!rc) {
-		to = &m->target->addrs[m->target->next_addr++ % m->target->n_addrs];
-		rc = net_dialler(&h->net, to->sa.sa_family, &e, &err);
-		if (!rc)
-			rc = snet_peer_dial(&m->peer, h->run->loop, e, h->net.transport, to,
-					    m->target->url.has_key ? m->target->url.key : NULL,
-					    &h->net.peer, &peer_events, m, &err);
-	}
-	if (!rc)
-		return;
-	attempt_failed(m, rc, err.text);
-	if (cli.wait && may_pass(rc))
-		step(m, SNET_LINK_LOST);
-	else
-		give_up(m);
-}
-
-static void step(struct mate *m, enum snet_link_event ev)
-{
-	struct snet_loop *l = m->hub->run->loop;
-	uint32_t random = 0;
-
-	snet_random(&random, sizeof(random));
-	switch (snet_link_step(&m->target->link, ev, snet_loop_now(l), random)) {
-	case SNET_LINK_DIAL:
-		snet_timer_set(l, &m->target->timer, m->target->link.deadline);
-		dial(m);
-		return;
-	case SNET_LINK_HANGUP:
-		if (m->peer)
-			snet_peer_close(m->peer, SNET_ETIMEOUT, "no answer in time");
-		break;
-	case SNET_LINK_GIVE_UP:
-		if (m->peer) /* on_down ends it */
-			snet_peer_close(m->peer, SNET_ETIMEOUT, "no answer in time");
-		else
-			give_up(m);
-		return;
-	case SNET_LINK_NOTHING:
-		break;
-	}
-	snet_timer_set(l, &m->target->timer, m->target->link.deadline);
-}
-
-static void on_link_timer(struct snet_timer *t, snet_time now)
-{
-	struct mate *m = t->user;
-
-	(void)now;
-	if (!m->up)
-		step(m, SNET_LINK_DUE);
-}
-
-void mate_dial(struct mate *m)
-{
-	snet_time once = m->hub->net.config.handshake_timeout;
-
-	m->target->begun = true;
-
-	/* --wait 0 is one attempt, and that has its own time. */
-	snet_link_init(&m->target->link,
-		       cli.wait ? m->hub->wait_until : m->hub->wait_until + once, once);
-	step(m, SNET_LINK_START);
-}
+const struct snet_peer_events mate_peer_events = { on_up,    on_message, on_eof,
+						   on_drain, on_flushed, on_down };
 
 void mate_accept(struct hub *h, struct snet_conn *c)
 {
@@ -308,7 +199,7 @@ void mate_accept(struct hub *h, struct snet_conn *c)
 	m->name = r && r->name[0] ? r->name : snet_trust_name(h->net.trust, c->peer_key);
 	if (m->name && !m->name[0])
 		m->name = NULL;
-	if (snet_peer_accept(&m->peer, h->run->loop, c, &h->net.peer, &peer_events, m))
+	if (snet_peer_accept(&m->peer, h->run->loop, c, &h->net.peer, &mate_peer_events, m))
 		mate_free(m);
 }
 

@@ -154,6 +154,16 @@ static int target_of_roster(const struct roster_member *m, struct snet_url *out,
 	return SNET_OK;
 }
 
+int net_check_scheme(const struct snet_url *u, const char *text, struct snet_error *err)
+{
+	if (!strcmp(u->scheme, "quic") || !strcmp(u->scheme, "ice+ws") ||
+	    !strcmp(u->scheme, "ice+wss"))
+		return SNET_OK;
+	return snet_fail(err, SNET_EINVAL,
+			 "%s: scheme '%s' is not known; quic://, ice+ws:// and ice+wss:// are",
+			 text, u->scheme);
+}
+
 int net_target(const struct net *n, const char *text, struct snet_url *out,
 	       const struct roster_member **member, struct snet_error *err)
 {
@@ -171,31 +181,32 @@ int net_target(const struct net *n, const char *text, struct snet_url *out,
 	rc = snet_url_parse(out, text, err);
 	if (rc)
 		return rc;
-	if (!snet_transport_find(out->scheme) || strcmp(out->scheme, "quic"))
-		return snet_fail(err, SNET_EINVAL, "%s: scheme '%s' is not known; quic:// is",
-				 text, out->scheme);
+	rc = net_check_scheme(out, text, err);
+	if (rc)
+		return rc;
 	if (n->roster && out->has_key)
 		*member = roster_holder(n->roster, out->key);
 	return SNET_OK;
 }
 
-int net_resolve(const struct snet_url *u, bool passive, struct snet_addr out[static NET_ADDRS],
-		size_t *n, struct snet_error *err)
+/* flags: getaddrinfo's; returns as it does. */
+static int find(const struct snet_url *u, int flags, struct snet_addr out[static NET_ADDRS],
+		size_t *n)
 {
 	struct addrinfo hints = { .ai_family = cli.only_ipv4   ? AF_INET
 					       : cli.only_ipv6 ? AF_INET6
 							       : AF_UNSPEC,
 				  .ai_socktype = SOCK_DGRAM,
-				  .ai_flags = AI_NUMERICSERV | (passive ? AI_PASSIVE : 0) },
+				  .ai_flags = AI_NUMERICSERV | flags },
 			*list = NULL;
 	char port[8];
 	int rc;
 
 	snprintf(port, sizeof(port), "%u", u->port);
+	*n = 0;
 	rc = getaddrinfo(u->host[0] ? u->host : NULL, port, &hints, &list);
 	if (rc)
-		return snet_fail(err, SNET_ERESOLVE, "%s: %s", u->host, gai_strerror(rc));
-	*n = 0;
+		return rc;
 	for (struct addrinfo *a = list; a && *n < NET_ADDRS; a = a->ai_next) {
 		if (a->ai_addrlen > sizeof(*out))
 			continue;
@@ -203,7 +214,48 @@ int net_resolve(const struct snet_url *u, bool passive, struct snet_addr out[sta
 		memcpy(&out[(*n)++], a->ai_addr, a->ai_addrlen);
 	}
 	freeaddrinfo(list);
+	return 0;
+}
+
+int net_resolve(const struct snet_url *u, bool passive, struct snet_addr out[static NET_ADDRS],
+		size_t *n, struct snet_error *err)
+{
+	int rc = find(u, passive ? AI_PASSIVE : 0, out, n);
+
+	if (rc)
+		return snet_fail(err, SNET_ERESOLVE, "%s: %s", u->host, gai_strerror(rc));
 	return *n ? SNET_OK : snet_fail(err, SNET_ERESOLVE, "%s: no address", u->host);
+}
+
+bool net_numeric(const struct snet_url *u, struct snet_addr *out)
+{
+	struct snet_addr found[NET_ADDRS];
+	size_t n;
+
+	if (find(u, AI_NUMERICHOST, found, &n) || !n)
+		return false;
+	*out = found[0];
+	return true;
+}
+
+static const char *name_servers(void)
+{
+	const char *s = getenv("SNET_DNS");
+
+	return s && *s ? s : NULL;
+}
+
+int net_look_up(struct snet_resolve **out, struct snet_loop *l, const struct snet_url *u,
+		snet_resolve_fn *done, void *user, struct snet_error *err)
+{
+	const struct snet_resolve_opts o = { .host = u->host,
+					     .port = u->port,
+					     .family = cli.only_ipv4   ? AF_INET
+						       : cli.only_ipv6 ? AF_INET6
+								       : AF_UNSPEC,
+					     .servers = name_servers() };
+
+	return snet_resolve_new(out, l, &o, done, user, err);
 }
 
 /* Every address: one IPv6 socket takes IPv4 too, where the kernel has IPv6. */

@@ -4,6 +4,7 @@
 #define CLI_NET_H
 
 #include "cli/roster.h"
+#include "io/resolve.h"
 #include "mesh/peer.h"
 #include "transport/transport.h"
 
@@ -34,10 +35,20 @@ int net_check_trust(const struct net *n, struct snet_error *err);
 int net_target(const struct net *n, const char *text, struct snet_url *out,
 	       const struct roster_member **member, struct snet_error *err);
 
+/* SNET_EINVAL: an address of a scheme that peers are not reached by. text: for err. */
+int net_check_scheme(const struct snet_url *u, const char *text, struct snet_error *err);
+
 /* Addresses of a host, at most NET_ADDRS; -4 and -6 are heeded.
  * passive: for binding. SNET_ERESOLVE. */
 int net_resolve(const struct snet_url *u, bool passive, struct snet_addr out[static NET_ADDRS],
 		size_t *n, struct snet_error *err);
+
+/* Whether the host is a numeric address, of a family that -4 or -6 leaves; then *out. */
+bool net_numeric(const struct snet_url *u, struct snet_addr *out);
+
+/* As net_resolve, not passive, without blocking, as snet_resolve_new. $SNET_DNS is heeded. */
+int net_look_up(struct snet_resolve **out, struct snet_loop *l, const struct snet_url *u,
+		snet_resolve_fn *done, void *user, struct snet_error *err);
 
 /* fd: from socket activation, or -1. */
 int net_listen(struct net *n, const struct snet_url *at, int fd,

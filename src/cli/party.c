@@ -6,6 +6,7 @@
 #include <unistd.h>
 
 #include "cli/groups.h"
+#include "cli/ice_opts.h"
 #include "cli/out.h"
 #include "cli/ready.h"
 #include "cli/say.h"
@@ -98,27 +99,27 @@ static void on_waiting(struct snet_timer *t, snet_time now)
 
 /* ---- who comes */
 
-static void on_accept(struct snet_endpoint *e, struct snet_conn *c, void *user)
+void party_accept(struct party *p, struct snet_conn *c)
 {
-	struct party *p = user;
 	const struct roster_member *who = roster_holder(p->net.roster, c->peer_key);
 
-	(void)e;
 	if (who && !who->client)
 		snet_mesh_accept(p->mesh, c);
 	else
 		party_accept_client(p, c);
 }
 
+static void on_accept(struct snet_endpoint *e, struct snet_conn *c, void *user)
+{
+	(void)e;
+	party_accept(user, c);
+}
+
 static void on_refused(struct snet_endpoint *e, const struct snet_addr *from, int code,
 		       const char *why, void *user)
 {
-	char text[SNET_ADDR_TEXT];
-
 	(void)e, (void)user;
-	out_event("refused", out_text("address", snet_addr_print(from, text)),
-		  out_text("reason", snet_err_name(code)), out_text("text", why));
-	say_note("%s: refused: %s", text, why);
+	party_say_refused(from, code, why);
 }
 
 static const struct snet_endpoint_events endpoint_events = { on_accept, on_refused };
@@ -174,14 +175,30 @@ static int open_pipe(struct party *p, struct snet_error *err)
 	return duct_init(&p->duct, p->run->loop, &o, &party_duct_events, p, err);
 }
 
+/* In its room first: that is the one its own address names. */
+static int open_door(struct party *p, struct snet_error *err)
+{
+	struct snet_meet *meet;
+	int fd = -1, rc = ready_listen_fd(&fd, err);
+
+	p->meets = (struct net_meets){
+		.net = &p->net, .ice = &p->ice, .events = &party_meet_events, .user = p
+	};
+	if (!rc)
+		rc = ice_opts_get(&p->ice, err);
+	if (!rc)
+		rc = ice_opts_token(&p->meets.token, err);
+	if (!rc && p->self->address.room[0])
+		return net_meet(&p->meets, &p->self->address, true, &meet, err);
+	return rc ? rc : net_listen(&p->net, &p->self->address, fd, &endpoint_events, p, err);
+}
+
 static int open_all(struct party *p, const char *path, struct snet_error *err)
 {
-	int fd = -1, rc = open_net(p, path, err);
+	int rc = open_net(p, path, err);
 
 	if (!rc)
-		rc = ready_listen_fd(&fd, err);
-	if (!rc)
-		rc = net_listen(&p->net, &p->self->address, fd, &endpoint_events, p, err);
+		rc = open_door(p, err);
 	if (!rc)
 		rc = party_make_mesh(p, err);
 	if (!rc && p->opts->sync)
@@ -210,6 +227,10 @@ void party_fini(struct party *p)
 	snet_timer_stop(p->run->loop, &p->waiting);
 	snet_timer_stop(p->run->loop, &p->parting);
 	snet_timer_stop(p->run->loop, &p->confirm);
+	for (uint32_t i = 0; p->members && i < p->n; i++)
+		snet_resolve_free(p->members[i].resolve);
+	net_meets_fini(&p->meets);
+	ice_opts_fini();
 	net_fini(&p->net);
 	snet_mesh_free(p->mesh);
 	party_rounds_fini(p);
@@ -220,9 +241,11 @@ void party_fini(struct party *p)
 
 void party_start(struct party *p)
 {
-	party_say_listening(p);
-	if (p->n == 1 || p->opts->ready_when == PARTY_BOUND)
-		party_check_ready(p);
+	if (!p->self->address.room[0]) { /* else when it is joined */
+		party_say_listening(p);
+		if (p->n == 1 || p->opts->ready_when == PARTY_BOUND)
+			party_check_ready(p);
+		party_read_on(p);
+	}
 	snet_timer_set(p->run->loop, &p->waiting, snet_loop_now(p->run->loop) + WAITING_FIRST);
-	party_read_on(p);
 }

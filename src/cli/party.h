@@ -5,7 +5,7 @@
 
 #include "base/list.h"
 #include "cli/duct.h"
-#include "cli/net.h"
+#include "cli/net_meet.h"
 #include "cli/program.h"
 #include "cli/run.h"
 #include "mesh/mesh.h"
@@ -27,7 +27,13 @@ struct party_opts {
 struct party_member {
 	const struct roster_member *who;
 	struct snet_addr addrs[NET_ADDRS];
-	size_t n_addrs;
+	size_t n_addrs, next_addr;
+	struct snet_resolve *resolve; /* its name is being looked up; NULL */
+	struct snet_error unknown;    /* why that came to nothing the last time */
+	bool numeric;                 /* there is no name */
+	/* In a room: the call to it, and where it can be dialled; NULL: not, or not yet. */
+	struct snet_call *call;
+	struct snet_endpoint *met;
 	bool full; /* --overflow block waits for it */
 	bool over, ended;
 	bool came, plain; /* came: it was connected once */
@@ -52,6 +58,9 @@ struct party {
 	const struct party_opts *opts;
 	struct run *run;
 	struct net net;
+	struct net_meets meets;
+	struct snet_ice_opts ice;
+	bool joined; /* the room of this party's address */
 	struct snet_mesh *mesh;
 	struct duct duct;
 	const struct roster_member *self;

@@ -16,14 +16,29 @@ static const char *const states[] = {
 void party_say_listening(struct party *p)
 {
 	char url[SNET_URL_TEXT], key[SNET_KEYID_TEXT];
-	struct snet_addr at;
+	bool room = p->self->address.room[0];
+	struct snet_addr at = { 0 };
 
-	p->net.transport->address(p->net.listener, &at);
-	net_own_url(&p->net, url);
+	if (room) {
+		net_meet_url(&p->meets, url);
+	} else {
+		p->net.transport->address(p->net.listener, &at);
+		net_own_url(&p->net, url);
+	}
 	snet_keyid_print(snet_identity_keyid(p->net.identity), key);
-	out_event("listening", out_text("address", url), out_uint("port", snet_addr_port(&at)),
-		  out_text("key", key), out_uint("id", p->self->id));
+	out_event("listening", out_text("address", url),
+		  out_if(!room, out_uint("port", snet_addr_port(&at))), out_text("key", key),
+		  out_uint("id", p->self->id));
 	say_note("party %u of %u, at %s", p->self->id, p->n, url);
+}
+
+void party_say_refused(const struct snet_addr *from, int code, const char *why)
+{
+	char text[SNET_ADDR_TEXT];
+
+	out_event("refused", out_text("address", snet_addr_print(from, text)),
+		  out_text("reason", snet_err_name(code)), out_text("text", why));
+	say_note("%s: refused: %s", text, why);
 }
 
 void party_say_ready(struct party *p)

@@ -11,6 +11,7 @@ void party_blame(struct party *p, const struct snet_error *err, uint64_t peer);
 void party_done(struct party *p, const struct snet_error *err, uint64_t peer);
 void party_check_over(struct party *p);
 void party_check_ready(struct party *p);
+void party_accept(struct party *p, struct snet_conn *c); /* whoever comes */
 uint32_t party_quorum(const struct party *p);
 
 /* ---- party_send.c: from stdin to parties and clients */
@@ -28,6 +29,12 @@ void party_room(void *user);       /* stdout takes more again */
 
 /* ---- party_mesh.c: what the mesh tells */
 int party_make_mesh(struct party *p, struct snet_error *err);
+
+/* ---- party_meet.c: parties in rooms */
+extern const struct snet_meet_events party_meet_events;
+/* SNET_EAGAIN: not yet. */
+int party_meet_address(struct party *p, struct party_member *m, struct snet_endpoint **from,
+		       struct snet_addr *to, struct snet_error *err);
 
 /* ---- party_clients.c */
 void party_accept_client(struct party *p, struct snet_conn *c);
@@ -61,6 +68,7 @@ void party_exec_check(struct party *p); /* is there anything left to come for it
 /* ---- party_events.c */
 void party_say_listening(struct party *p);
 void party_say_waiting(struct party *p);
+void party_say_refused(const struct snet_addr *from, int code, const char *why);
 void party_say_ready(struct party *p);
 void party_say_up(struct party *p, uint32_t i, bool anew, uint64_t lost);
 void party_say_down(struct party *p, uint32_t i, int code, const char *why, bool by_peer);

@@ -10,6 +10,50 @@
 
 #define WAITING_AGAIN (1 * SNET_SEC)
 
+/* ---- where they are */
+
+static void on_resolved(const struct snet_addr *v, size_t n, const struct snet_error *err,
+			void *user)
+{
+	struct party_member *m = user;
+
+	m->resolve = NULL;
+	if (err) { /* what was known is still worth a try */
+		m->unknown = *err;
+		return;
+	}
+	m->n_addrs = n < NET_ADDRS ? n : NET_ADDRS;
+	memcpy(m->addrs, v, m->n_addrs * sizeof(*v));
+}
+
+/* Its next address. When all have had their turn the name is looked up again: it may have
+ * moved. SNET_EAGAIN: it is not known yet. */
+static int find(struct party *p, struct party_member *m, struct snet_addr *to,
+		struct snet_error *err)
+{
+	const struct snet_url *u = &m->who->address;
+	int rc = SNET_OK;
+
+	if (!m->n_addrs && net_numeric(u, &m->addrs[0])) {
+		m->numeric = true;
+		m->n_addrs = 1;
+	}
+	if (m->next_addr >= m->n_addrs) {
+		m->next_addr = 0;
+		if (!m->numeric && !m->resolve)
+			rc = net_look_up(&m->resolve, p->run->loop, u, on_resolved, m, err);
+	}
+	if (m->n_addrs) {
+		*to = m->addrs[m->next_addr++];
+		return SNET_OK;
+	}
+	if (rc)
+		return rc;
+	if (m->unknown.code)
+		return snet_fail(err, m->unknown.code, "%s", m->unknown.text);
+	return snet_fail(err, SNET_EAGAIN, "its name is being looked up");
+}
+
 /* ---- connections */
 
 static int on_address(uint32_t i, unsigned attempt, struct snet_endpoint **from,
@@ -17,14 +61,13 @@ static int on_address(uint32_t i, unsigned attempt, struct snet_endpoint **from,
 {
 	struct party *p = user;
 	struct party_member *m = &p->members[i];
-	int rc = SNET_OK;
+	int rc;
 
-	if (!m->n_addrs)
-		rc = net_resolve(&m->who->address, false, m->addrs, &m->n_addrs, err);
-	if (rc)
-		return rc;
-	*to = m->addrs[attempt % m->n_addrs];
-	return net_dialler(&p->net, to->sa.sa_family, from, err);
+	(void)attempt; /* lookups count as such */
+	if (m->who->address.room[0])
+		return party_meet_address(p, m, from, to, err);
+	rc = find(p, m, to, err);
+	return rc ? rc : net_dialler(&p->net, to->sa.sa_family, from, err);
 }
 
 /* Another process does not know in which round the one before it was. */
@@ -142,11 +185,15 @@ static void go_on_without(struct party *p, uint32_t i, const struct snet_error *
 static void given_up(struct party *p, uint32_t i, const struct snet_error *why)
 {
 	struct party_member *m = &p->members[i];
-	struct snet_error err = *why;
+	struct snet_error err;
 
+	/* Nothing had happened when the time was over: then what had before is why. */
+	if (why->code == SNET_EAGAIN && m->last.code)
+		why = &m->last;
 	p->n_lost++;
-	snet_fail(&err, err.code, "party %u%s%s: %s", m->who->id, m->who->name[0] ? ", " : "",
-		  m->who->name, why->text);
+	snet_fail(&err, why->code == SNET_EAGAIN ? SNET_ETIMEOUT : why->code,
+		  "party %u%s%s: %s", m->who->id, m->who->name[0] ? ", " : "", m->who->name,
+		  why->text);
 	if (p->n - p->n_lost >= party_quorum(p)) {
 		go_on_without(p, i, &err);
 		return;
@@ -183,6 +230,12 @@ static void on_trouble(uint32_t i, const struct snet_error *err, void *user)
 	struct party *p = user;
 	struct party_member *m = &p->members[i];
 	bool news = m->last.code != err->code || strcmp(m->last.text, err->text) != 0;
+
+	if (err->code == SNET_EAGAIN) { /* in a room, or a name: nothing has happened */
+		if (!m->last.code)
+			m->last = *err;
+		return;
+	}
 
 	if (news)
 		m->last = *err;

@@ -12,7 +12,7 @@
 #include "base/file.h"
 #include "obs/jsonl.h"
 
-/* Party i of those that share one address text: i ports above it. */
+/* Party i of those that share one address text: i ports above it, or in the same room. */
 static int place(struct roster_member *m, const char *text, size_t i, struct snet_error *err)
 {
 	int rc = snet_url_parse(&m->address, text, err);
@@ -22,12 +22,14 @@ static int place(struct roster_member *m, const char *text, size_t i, struct sne
 	if (!*m->address.host || !m->address.port || m->address.has_key)
 		return snet_fail(err, SNET_EINVAL,
 				 "address '%.96s': want host and port, and no key id", text);
+	m->has_address = true;
+	if (m->address.room[0])
+		return SNET_OK; /* it has place for all */
 	if (m->address.port + i > UINT16_MAX)
 		return snet_fail(err, SNET_EINVAL,
 				 "address '%.96s': party %zu would have port %zu", text, i,
 				 m->address.port + i);
 	m->address.port = (uint16_t)(m->address.port + i);
-	m->has_address = true;
 	return SNET_OK;
 }
 

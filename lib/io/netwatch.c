@@ -1,0 +1,89 @@
+#include "io/netwatch.h"
+
+#include <errno.h>
+#include <linux/netlink.h>
+#include <linux/rtnetlink.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/socket.h>
+#include <unistd.h>
+
+#include "io/loop.h"
+
+#define SETTLE (200 * SNET_MS) /* an interface that comes up says so in several messages */
+
+struct snet_netwatch {
+	struct snet_loop *loop;
+	int fd;
+	struct snet_io *io;
+	struct snet_timer settled;
+	void (*on_change)(void *user);
+	void *user;
+};
+
+static void on_settled(struct snet_timer *t, snet_time now)
+{
+	struct snet_netwatch *w = t->user;
+
+	(void)now;
+	w->on_change(w->user);
+}
+
+/* What they say does not matter: whoever cares looks at the interfaces themselves. A lost
+ * message (ENOBUFS) is one, too. */
+static void on_readable(struct snet_io *io, int ready, void *user)
+{
+	struct snet_netwatch *w = user;
+	char bytes[8192];
+	bool any = false;
+	ssize_t n;
+
+	(void)io, (void)ready;
+	while ((n = recv(w->fd, bytes, sizeof(bytes), MSG_DONTWAIT)) > 0 || errno == ENOBUFS) {
+		any = true;
+		if (n < 0)
+			break;
+	}
+	if (any)
+		snet_timer_set(w->loop, &w->settled, snet_loop_now(w->loop) + SETTLE);
+}
+
+int snet_netwatch_new(struct snet_netwatch **out, struct snet_loop *l,
+		      void (*on_change)(void *user), void *user, struct snet_error *err)
+{
+	struct sockaddr_nl at = { .nl_family = AF_NETLINK,
+				  .nl_groups = RTMGRP_IPV4_IFADDR | RTMGRP_IPV6_IFADDR };
+	struct snet_netwatch *w = calloc(1, sizeof(*w));
+	int rc = SNET_OK;
+
+	if (!w)
+		return snet_fail(err, SNET_ENOMEM, "rtnetlink");
+	*w = (struct snet_netwatch){ .loop = l, .on_change = on_change, .user = user };
+	w->settled = (struct snet_timer){ .fn = on_settled, .user = w };
+	w->fd = socket(AF_NETLINK, SOCK_RAW | SOCK_CLOEXEC | SOCK_NONBLOCK, NETLINK_ROUTE);
+	if (w->fd < 0 || bind(w->fd, (struct sockaddr *)&at, sizeof(at)))
+		rc = snet_fail(err, SNET_EIO, "rtnetlink: %s", strerror(errno));
+	if (!rc) {
+		w->io = snet_io_new(l, w->fd, on_readable, w);
+		if (!w->io)
+			rc = snet_fail(err, SNET_ENOMEM, "rtnetlink");
+	}
+	if (rc) {
+		snet_netwatch_free(w);
+		return rc;
+	}
+	snet_io_want(w->io, SNET_READ);
+	*out = w;
+	return SNET_OK;
+}
+
+void snet_netwatch_free(struct snet_netwatch *w)
+{
+	if (!w)
+		return;
+	snet_timer_stop(w->loop, &w->settled);
+	snet_io_free(w->io);
+	if (w->fd >= 0)
+		close(w->fd);
+	free(w);
+}

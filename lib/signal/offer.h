@@ -1,0 +1,39 @@
+/* Offer: what ICE agents tell each other: their credentials, then candidates as they are found,
+ * then that there are no more. As JSON lines, snet-events(5) ice.local; what browsers write
+ * (RTCIceCandidateInit, an empty candidate being the end) is taken, too, and the attributes of
+ * SDP (RFC 8839 §5), a line each. In a room with more than two the lines say whose they are and
+ * for whom. Candidates stay text here. */
+#ifndef SNET_SIGNAL_OFFER_H
+#define SNET_SIGNAL_OFFER_H
+
+#include "base/bytes.h"
+#include "base/err.h"
+
+#define SNET_OFFER_MAX 4096 /* bytes of a line that is looked at */
+#define SNET_OFFER_CALL 22  /* characters of the name of a call */
+
+enum snet_offer_what {
+	SNET_OFFER_OTHER, /* a good line that is not for us: another event */
+	SNET_OFFER_CREDENTIALS,
+	SNET_OFFER_CANDIDATE,
+	SNET_OFFER_END,
+};
+
+/* Texts end with NUL; "": not said. */
+struct snet_offer {
+	enum snet_offer_what what;
+	char ufrag[257], pwd[257]; /* ufrag may also stand with the others: whose generation */
+	char candidate[1025];      /* "candidate:..." */
+	char from[44], to[44];     /* key ids */
+	char call[SNET_OFFER_CALL + 1]; /* chosen by whoever calls */
+};
+
+/* n bytes of one line. Of a=ice-ufrag and a=ice-pwd each is CREDENTIALS of which the other half
+ * is ""; JSON has both. SNET_EPROTO: no JSON object or line of SDP, or a field that is of the
+ * wrong type, too long or not of its alphabet; err says which; SNET_ENOMEM. */
+int snet_offer_parse(struct snet_offer *out, const void *p, size_t n, struct snet_error *err);
+/* Appends the line as JSON, without its end. Failures leave b->bad, and so do OTHER and half
+ * credentials. */
+void snet_offer_print(const struct snet_offer *o, struct snet_buf *b);
+
+#endif

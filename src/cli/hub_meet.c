@@ -1,0 +1,161 @@
+#include <string.h>
+
+#include "cli/groups.h"
+#include "cli/hub.h"
+#include "cli/ice_opts.h"
+#include "cli/ice_say.h"
+#include "cli/out.h"
+#include "cli/ready.h"
+#include "cli/say.h"
+#include "crypto/allow.h"
+#include "crypto/identity.h"
+
+/* Peers that are met in a room of a signalling server (mesh/meet.h). */
+
+#define WAITING_EVERY (10 * SNET_SEC)
+
+int hub_meets_init(struct hub *h, struct snet_error *err)
+{
+	int rc = ice_opts_get(&h->ice, err);
+
+	h->explain = ice_opts_explain();
+	h->meets = (struct net_meets){
+		.net = &h->net, .ice = &h->ice, .events = &hub_meet_events, .user = h
+	};
+	return rc ? rc : ice_opts_token(&h->meets.token, err);
+}
+
+int hub_meet_both(struct hub *h, const char *operand, struct snet_error *err)
+{
+	struct snet_meet *meet;
+	struct snet_url url;
+	int rc = snet_url_parse(&url, operand, err);
+
+	h->both = true;
+	if (!rc)
+		rc = net_meet(&h->meets, &url, true, &meet, err);
+	if (!rc && url.has_key)
+		rc = snet_trust_add(h->net.trust, url.key, NULL, err);
+	return rc ? rc : hub_target(h, operand, err);
+}
+
+/* ---- the room */
+
+static void on_joined(void *user)
+{
+	struct hub *h = user;
+
+	if (!h->listens)
+		return;
+	h->joined = true;
+	hub_say_listening(h);
+	ready_say();
+}
+
+/* Whoever listens waits for the server as long as others wait for peers. */
+static void server_is_away(struct hub *h, const struct snet_error *err)
+{
+	snet_time now = snet_loop_now(h->run->loop);
+
+	if (now >= h->wait_until) {
+		run_done(h->run, err, OPT_NONE);
+		return;
+	}
+	if (now < h->said_away + WAITING_EVERY && h->said_away)
+		return;
+	h->said_away = now;
+	hub_say_away(h, err);
+}
+
+/* What is said of whoever is not there. */
+static void remember(struct hub *h, const struct snet_error *err)
+{
+	for (struct snet_list *n = h->mates.next; n != &h->mates; n = n->next) {
+		struct mate *m = SNET_OF(n, struct mate, node);
+
+		if (!m->up && m->target && m->target->url.room[0])
+			m->target->last = *err;
+	}
+}
+
+static void on_trouble(const struct snet_error *err, bool fatal, void *user)
+{
+	struct hub *h = user;
+
+	say_more("%s", err->text);
+	if (fatal)
+		run_done(h->run, err, OPT_NONE);
+	else if (h->listens && !h->joined)
+		server_is_away(h, err);
+	else if (!h->listens)
+		remember(h, err);
+}
+
+static bool wants(const uint8_t key[SNET_KEYID_BYTES], void *user)
+{
+	struct hub *h = user;
+
+	/* Of two that call each other the one with the larger key answers. */
+	if (h->both && memcmp(snet_identity_keyid(h->net.identity), key, SNET_KEYID_BYTES) <= 0)
+		return false;
+	return net_wants(&h->net, key);
+}
+
+/* It was the other side that has called. */
+static void forget_call(struct hub *h)
+{
+	const struct snet_error ok = { 0 };
+
+	for (struct snet_list *n = h->mates.next; n != &h->mates; n = n->next) {
+		struct mate *m = SNET_OF(n, struct mate, node);
+
+		if (!m->target || m->up || m->peer)
+			continue;
+		hub_mate_gone(m, &ok);
+		return;
+	}
+}
+
+static void on_accept(struct snet_conn *c, void *user)
+{
+	struct hub *h = user;
+
+	hub_accept(h, c);
+	if (h->both)
+		forget_call(h);
+}
+
+static void on_refused(const struct snet_addr *from, int code, const char *why, void *user)
+{
+	(void)user;
+	hub_say_refused(from, code, why);
+}
+
+/* ---- calls of ours */
+
+static void on_path(struct snet_endpoint *e, const struct snet_addr *to, void *call_user,
+		    void *user)
+{
+	(void)user;
+	mate_met(call_user, e, to);
+}
+
+static void on_over(const struct snet_error *err, void *call_user, void *user)
+{
+	(void)user;
+	mate_unmet(call_user, err);
+}
+
+static void on_ice(const struct snet_agent_event *ev, const uint8_t *key, void *user)
+{
+	struct hub *h = user;
+
+	(void)key;
+	if (ev->what == SNET_AGENT_SELECTED)
+		ice_say_selected(ev);
+	else if (ev->what == SNET_AGENT_CHECKED && h->explain)
+		ice_say_check(ev);
+}
+
+const struct snet_meet_events hub_meet_events = { on_joined, on_trouble, wants,      on_path,
+						  on_over,   on_accept,  on_refused, on_ice };

@@ -1,0 +1,193 @@
+#include <string.h>
+
+#include "cli/groups.h"
+#include "cli/hub.h"
+#include "cli/say.h"
+#include "crypto/hash.h"
+#include "io/resolve.h"
+
+/* A mate that is dialled, again and again until it is there or --wait is over. */
+
+/* Worth another attempt: nobody there yet, a name not yet known, a host that is starting. */
+static bool may_pass(int code)
+{
+	return code == SNET_EUNREACH || code == SNET_ETIMEOUT || code == SNET_ELOST ||
+	       code == SNET_ERESOLVE || code == SNET_OK;
+}
+
+static void give_up(struct mate *m)
+{
+	struct snet_error err = m->target->last;
+	char url[SNET_URL_TEXT];
+
+	snet_fail(&err, err.code ? err.code : SNET_ETIMEOUT, "%s%s%s: %s",
+		  m->name ? m->name : "", m->name ? " at " : "",
+		  snet_url_print(&m->target->url, url),
+		  err.text[0] ? m->target->last.text : "no answer");
+	hub_blame(m->hub, &err, m->number); /* also when it was given up on a signal */
+	hub_mate_gone(m, &err);
+}
+
+static void step(struct mate *m, enum snet_link_event ev);
+
+void mate_failed(struct mate *m, int code, const char *why)
+{
+	snet_fail(&m->target->last, code ? code : SNET_EUNREACH, "%s", why);
+	say_more("%s:%u: %s", m->target->url.host, m->target->url.port, why);
+	if (cli.wait && may_pass(code) && m->target->link.state != SNET_LINK_CLOSED &&
+	    !m->hub->draining)
+		step(m, SNET_LINK_LOST);
+	else
+		give_up(m);
+}
+
+void mate_hang_up(struct mate *m)
+{
+	struct target *t = m->target;
+
+	if (t->call)
+		snet_call_leave(t->call);
+	t->call = NULL;
+	snet_resolve_free(t->resolve);
+	t->resolve = NULL;
+}
+
+/* ---- dialling */
+
+static int dial_at(struct mate *m, struct snet_endpoint *e, const struct snet_addr *to,
+		   struct snet_error *err)
+{
+	return snet_peer_dial(&m->peer, m->hub->run->loop, e, m->hub->net.transport, to,
+			      m->target->url.has_key ? m->target->url.key : NULL,
+			      &m->hub->net.peer, &mate_peer_events, m, err);
+}
+
+void mate_met(struct mate *m, struct snet_endpoint *e, const struct snet_addr *to)
+{
+	struct snet_error err = { 0 };
+
+	if (m->peer || !dial_at(m, e, to, &err))
+		return;
+	mate_hang_up(m);
+	mate_failed(m, err.code, err.text);
+}
+
+void mate_unmet(struct mate *m, const struct snet_error *err)
+{
+	m->target->call = NULL;
+	if (m->peer)
+		return; /* that ends it */
+	mate_failed(m, err->code, err->text);
+}
+
+/* In a room: mate_met or mate_unmet follows. */
+static int call(struct mate *m, struct snet_error *err)
+{
+	struct target *t = m->target;
+	struct snet_meet *meet;
+	int rc;
+
+	if (t->call)
+		return SNET_OK; /* still under way */
+	snet_fail(&t->last, SNET_ETIMEOUT, "nobody has answered in the room");
+	rc = net_meet(&m->hub->meets, &t->url, false, &meet, err);
+	return rc ? rc
+		  : snet_call_new(&t->call, meet, t->url.has_key ? t->url.key : NULL, m, err);
+}
+
+static void dial_next(struct mate *m)
+{
+	struct target *t = m->target;
+	const struct snet_addr *to = &t->addrs[t->next_addr++ % t->n_addrs];
+	struct snet_endpoint *e;
+	struct snet_error err = { 0 };
+	int rc = net_dialler(&m->hub->net, to->sa.sa_family, &e, &err);
+
+	if (!rc)
+		rc = dial_at(m, e, to, &err);
+	if (rc)
+		mate_failed(m, rc, err.text);
+}
+
+static void on_resolved(const struct snet_addr *v, size_t n, const struct snet_error *err,
+			void *user)
+{
+	struct mate *m = user;
+	struct target *t = m->target;
+
+	t->resolve = NULL;
+	if (err) {
+		mate_failed(m, err->code, err->text);
+		return;
+	}
+	t->n_addrs = n < NET_ADDRS ? n : NET_ADDRS;
+	memcpy(t->addrs, v, t->n_addrs * sizeof(*v));
+	dial_next(m);
+}
+
+static void dial(struct mate *m)
+{
+	struct target *t = m->target;
+	struct snet_error err = { 0 };
+	int rc = SNET_OK;
+
+	if (t->url.room[0])
+		rc = call(m, &err);
+	else if (t->n_addrs)
+		dial_next(m);
+	else if (!t->resolve)
+		rc = net_look_up(&t->resolve, m->hub->run->loop, &t->url, on_resolved, m, &err);
+	if (rc)
+		mate_failed(m, rc, err.text);
+}
+
+static void step(struct mate *m, enum snet_link_event ev)
+{
+	struct snet_loop *l = m->hub->run->loop;
+	uint32_t random = 0;
+
+	snet_random(&random, sizeof(random));
+	switch (snet_link_step(&m->target->link, ev, snet_loop_now(l), random)) {
+	case SNET_LINK_DIAL:
+		snet_timer_set(l, &m->target->timer, m->target->link.deadline);
+		dial(m);
+		return;
+	case SNET_LINK_HANGUP:
+		if (m->peer)
+			snet_peer_close(m->peer, SNET_ETIMEOUT, "no answer in time");
+		break;
+	case SNET_LINK_GIVE_UP:
+		if (m->peer) /* on_down ends it */
+			snet_peer_close(m->peer, SNET_ETIMEOUT, "no answer in time");
+		else
+			give_up(m);
+		return;
+	case SNET_LINK_NOTHING:
+		break;
+	}
+	snet_timer_set(l, &m->target->timer, m->target->link.deadline);
+}
+
+void mate_on_timer(struct snet_timer *t, snet_time now)
+{
+	struct mate *m = t->user;
+
+	(void)now;
+	if (!m->up)
+		step(m, SNET_LINK_DUE);
+}
+
+void mate_dial(struct mate *m)
+{
+	/* In a room an attempt is until somebody answers. */
+	snet_time once = m->target->url.room[0] && cli.wait
+				 ? cli.wait
+				 : m->hub->net.config.handshake_timeout;
+
+	m->target->begun = true;
+
+	/* --wait 0 is one attempt, and that has its own time. */
+	snet_link_init(&m->target->link,
+		       cli.wait ? m->hub->wait_until : m->hub->wait_until + once, once);
+	step(m, SNET_LINK_START);
+}

@@ -1,0 +1,198 @@
+# Addresses of rooms, ice+ws://HOST:PORT/ROOM: snet-listen, snet-send and snet-party meet at a signalling server,
+# find a pair by ICE, and speak QUIC on it.
+load helper
+
+setup_file() {
+	make_keys
+}
+
+teardown() {
+	stop_all
+}
+
+# serve ARGS...: a signalling server; $room is the address of a room there
+serve() {
+	start_ready signal snet-signal --listen 127.0.0.1:0 "$@"
+	room=ice+${addr%%/}/here
+}
+
+# meet NAME ARGS...: a listener in the room, with the keys of the suite
+meet() {
+	start "$1" snet-listen -k "$lkey" -a "$sid" --iface loopback "${@:2}" "$room"
+}
+
+call() {
+	start "$1" snet-send -k "$skey" --iface loopback "${@:2}" "$room#$lid"
+}
+
+@test "two find each other in a room, and speak both ways" {
+	serve
+	meet l <<<'{"text":"pong"}'
+	call s <<<'{"text":"ping"}'
+	finish s
+	[ "$status" -eq 0 ]
+	finish l
+	[ "$status" -eq 0 ]
+	[ "$(received l)" = '1 ping' ]
+	[ "$(received s)" = '1 pong' ]
+	has_event l listening ".address == \"$room#$lid\" and (has(\"port\") | not)"
+	has_event s ice.selected '.local_type == "host" and .path == "direct" and .role == "controlling"'
+	has_event l ice.selected '.role == "controlled"'
+}
+
+@test "nobody needs to be there first: not the other side, not the server" {
+	local port
+	serve
+	port=${addr##*:}
+	quit signal
+	call s <<<'{"text":"early"}'
+	wait_event s waiting '.reason == "cannot_connect" or .reason == "unreachable"'
+	rm -f "$BATS_TEST_TMPDIR/signal.ready"
+	start_ready signal snet-signal --listen "127.0.0.1:${port%/}"
+	meet l </dev/null
+	finish s
+	[ "$status" -eq 0 ]
+	finish l
+	[ "$status" -eq 0 ]
+	[ "$(received l)" = '1 early' ]
+}
+
+@test "what crosses does not depend on the server any more" {
+	serve
+	head -c 30000000 /dev/urandom >"$BATS_TEST_TMPDIR/in"
+	hold s
+	meet l -f raw --recv-only
+	call s -v -f raw <"$in"
+	printf x >&"${held[s]}"
+	wait_until [ -s "$BATS_TEST_TMPDIR/l.out" ]
+	quit signal
+	cat "$BATS_TEST_TMPDIR/in" >&"${held[s]}"
+	release s
+	finish s
+	[ "$status" -eq 0 ]
+	finish l
+	[ "$status" -eq 0 ]
+	(printf x && cat "$BATS_TEST_TMPDIR/in") | cmp - "$BATS_TEST_TMPDIR/l.out"
+}
+
+@test "one listener in a room, many callers" {
+	serve
+	meet l --keep-open
+	wait_event l listening
+	for i in 1 2 3 4 5; do
+		call "s$i" --send-only <<<"{\"text\":\"from $i\"}"
+	done
+	for i in 1 2 3 4 5; do
+		finish "s$i"
+		[ "$status" -eq 0 ]
+	done
+	wait_until eval '[ "$(received l | wc -l)" -eq 5 ]'
+	[ "$(received l | cut -d" " -f2- | sort | paste -sd,)" = 'from 1,from 2,from 3,from 4,from 5' ]
+}
+
+@test "nobody answers: the sender says so, and ends when --wait is over" {
+	serve
+	run -7 snet-send -w 500ms -k "$skey" --iface loopback "$room#$lid" <<<'{"text":"x"}'
+	failed_with 7 timeout
+	[[ $output == *'nobody has answered in the room'* ]]
+}
+
+@test "no server: status 4, for both sides" {
+	local at=ice+ws://127.0.0.1:1/here
+	run -4 snet-send -w 300ms -k "$skey" "$at#$lid" <<<'{"text":"x"}'
+	[[ $output == *'127.0.0.1:1'* ]]
+	start l snet-listen -k "$lkey" -a "$sid" "$at"
+	wait_event l waiting '.for | startswith("ice+ws://127.0.0.1:1/here")'
+	quit l
+}
+
+@test "a token the server does not know: at once, and status 5" {
+	serve --token-file <(echo good-token)
+	echo bad-token >"$BATS_TEST_TMPDIR/bad"
+	chmod 600 "$BATS_TEST_TMPDIR/bad"
+	run -5 snet-send --token-file "$BATS_TEST_TMPDIR/bad" -k "$skey" "$room#$lid" <<<'{"text":"x"}'
+	failed_with 5 identity_refused
+	echo good-token >"$BATS_TEST_TMPDIR/good"
+	chmod 600 "$BATS_TEST_TMPDIR/good"
+	meet l --token-file "$BATS_TEST_TMPDIR/good"
+	call s --token-file "$BATS_TEST_TMPDIR/good" <<<'{"text":"hi"}'
+	finish s
+	[ "$status" -eq 0 ]
+	finish l
+	[ "$(received l)" = '1 hi' ]
+}
+
+@test "whoever is not let in is not answered" {
+	serve
+	start l snet-listen -k "$lkey" -a "$lid" --iface loopback "$room"
+	wait_event l listening
+	run -7 snet-send -w 500ms -k "$skey" --iface loopback "$room#$lid" <<<'{"text":"x"}'
+	quit l
+	! has_event l ice.selected
+}
+
+@test "the listener is killed: the sender knows within seconds, status 6" {
+	serve
+	hold s
+	meet l --keep-open
+	call s <"$in"
+	wait_event s ready
+	kill -9 "${pid[l]}"
+	say s '{"text":"are you there?"}'
+	finish s
+	failed_with 6 peer_lost s
+	has_event s peer.down '.text == "its port is closed"'
+}
+
+@test "three parties in one room: a mesh" {
+	serve
+	snet-keygen --net 3 -d "$BATS_TEST_TMPDIR/net" --at "$room" >/dev/null
+	[ "$(jq -r '.parties[].address' "$BATS_TEST_TMPDIR/net/roster.json" | sort -u)" = "$room" ]
+	for i in 0 1 2; do
+		start "p$i" snet-party -i "$i" --iface loopback "$BATS_TEST_TMPDIR/net/roster.json" \
+			<<<"{\"to\":\"all\",\"text\":\"from $i\"}"
+	done
+	for i in 0 1 2; do
+		finish "p$i"
+		[ "$status" -eq 0 ]
+		[ "$(head -n 1 "$BATS_TEST_TMPDIR/p$i.out" | jq -r .event)" = listening ]
+		[ "$(received "p$i" | sort | paste -sd,)" = '0 from 0,1 from 1,2 from 2' ]
+	done
+}
+
+@test "a party in a room comes back after kill -9, and nothing is lost" {
+	serve
+	local net=$BATS_TEST_TMPDIR/net
+	snet-keygen --net 2 -d "$net" --at "$room" >/dev/null
+	hold a
+	start a snet-party -i 0 --iface loopback "$net/roster.json" <"$in"
+	hold b2
+	start b snet-party -i 1 --iface loopback "$net/roster.json" <"$BATS_TEST_TMPDIR/b2.in"
+	wait_event a peer.up
+	say a '{"to":1,"text":"one"}'
+	wait_event b message
+	kill -9 "${pid[b]}"
+	wait "${pid[b]}" 2>/dev/null || true
+	unset "pid[b]"
+	wait_event a peer.down
+	say a '{"to":1,"text":"two"}'
+	start b snet-party -i 1 --iface loopback "$net/roster.json" <"$BATS_TEST_TMPDIR/b2.in"
+	wait_event b message '.data | @base64d == "two"'
+	release a
+	release b2
+	finish b
+	[ "$status" -eq 0 ]
+	finish a
+	[ "$status" -eq 0 ]
+}
+
+@test "addresses that lead to no room are refused" {
+	for bad in ice+ws://127.0.0.1:1 ice+ws://127.0.0.1:1/ ice+ws://127.0.0.1:1/a/b ice+xx://127.0.0.1:1/a; do
+		run -2 snet-send -k "$skey" --insecure "$bad" <<<'{"text":"x"}'
+		[[ $output == *"$bad"* ]]
+	done
+	run -2 snet-send -k "$skey" --path relay "ice+ws://127.0.0.1:1/a#$lid"
+	[[ $output == *'--path relay wants --turn'* ]]
+	run -2 snet-send -k "$skey" --types hots "ice+ws://127.0.0.1:1/a#$lid"
+	[[ $output == *--types* ]]
+}

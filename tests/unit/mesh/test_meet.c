@@ -1,0 +1,357 @@
+#include <setjmp.h>
+#include <stdarg.h>
+#include <stddef.h>
+#include <stdint.h>
+#include <string.h>
+
+#include <cmocka.h>
+
+#include "mesh/meet.h"
+#include "signal/server.h"
+#include "support/net.h"
+
+/* A real server and real members, on loopback, in one loop. */
+
+struct member {
+	struct snet_meet *meet;
+	struct snet_call *call;
+	struct snet_trust *trust;
+	struct snet_transport_config config;
+	unsigned joined, troubles, fatals, paths, overs, asked;
+	bool wanted;
+	int code;
+	struct snet_endpoint *e;
+	struct snet_addr to;
+	struct net_conn conn;
+};
+
+static struct snet_loop *loop;
+static struct snet_signal_server *server;
+static struct snet_addr at;
+static struct member a, b;
+
+static void on_joined(void *user)
+{
+	((struct member *)user)->joined++;
+}
+
+static void on_trouble(const struct snet_error *err, bool fatal, void *user)
+{
+	struct member *m = user;
+
+	m->troubles++;
+	m->fatals += fatal;
+	m->code = err->code;
+}
+
+static bool wants(const uint8_t key[SNET_KEYID_BYTES], void *user)
+{
+	struct member *m = user;
+
+	(void)key;
+	m->asked++;
+	return m->wanted;
+}
+
+static void on_path(struct snet_endpoint *e, const struct snet_addr *to, void *call_user,
+		    void *user)
+{
+	struct member *m = user;
+
+	assert_ptr_equal(call_user, &m->call);
+	m->paths++;
+	m->e = e;
+	m->to = *to;
+}
+
+static void on_over(const struct snet_error *err, void *call_user, void *user)
+{
+	struct member *m = user;
+
+	assert_ptr_equal(call_user, &m->call);
+	m->overs++;
+	m->code = err->code;
+	m->call = NULL;
+}
+
+static void on_accept(struct snet_conn *c, void *user)
+{
+	struct member *m = user;
+
+	m->conn.c = c;
+	m->conn.opens++;
+	c->events = &net_conn_events;
+	c->user = &m->conn;
+}
+
+static void on_refused(const struct snet_addr *from, int code, const char *why, void *user)
+{
+	(void)from, (void)code, (void)why, (void)user;
+}
+
+static const struct snet_meet_events events = { on_joined, on_trouble, wants,      on_path,
+						on_over,   on_accept,  on_refused, NULL };
+
+static void nobody_left(const struct snet_signal_peer *p, const struct snet_error *why,
+			void *user)
+{
+	(void)p, (void)why, (void)user;
+}
+
+static void nobody_joined(const struct snet_signal_peer *p, void *user)
+{
+	(void)p, (void)user;
+}
+
+static void nobody_refused(const struct snet_addr *from, const struct snet_error *why,
+			   void *user)
+{
+	(void)from, (void)why, (void)user;
+}
+
+static void drained(void *user)
+{
+	(void)user;
+}
+
+static const struct snet_signal_server_events server_events = { nobody_joined, nobody_left,
+								nobody_refused, drained };
+
+static void serve(void)
+{
+	const struct snet_signal_server_opts o = {
+		.at = at,
+		.rooms = { .max_rooms = 8,
+			   .max_members = 8,
+			   .per_address = 64,
+			   .joins_per_minute = 1000,
+			   .keep_bytes = 64 << 10,
+			   .ttl = 60 * SNET_SEC },
+		.max_message = SNET_OFFER_MAX,
+		.queue = 256 << 10,
+		.timeout = 5 * SNET_SEC,
+		.keep_alive = SNET_NEVER,
+	};
+	struct snet_error err = { 0 };
+
+	if (snet_signal_server_new(&server, loop, &o, &server_events, NULL, &err))
+		fail_msg("%s", err.text);
+	snet_signal_server_address(server, &at);
+}
+
+static void close_server(void)
+{
+	snet_signal_server_free(server);
+	server = NULL;
+}
+
+static void join(struct member *m, unsigned who, bool answers)
+{
+	struct snet_meet_opts o = {
+		.key = snet_identity_keyid(net_identity(who)),
+		.connect = { .ice = { .loopback = true, .filter = { .without_v6 = true } },
+			     .config = &m->config },
+		.answers = answers,
+		.keep_alive = SNET_NEVER,
+	};
+	struct snet_error err = { 0 };
+
+	assert_int_equal(snet_trust_new(&m->trust, NULL), SNET_OK);
+	snet_trust_set_insecure(m->trust);
+	m->config = (struct snet_transport_config){ .identity = net_identity(who),
+						    .trust = m->trust };
+	m->wanted = true;
+	strcpy(o.url.host, "127.0.0.1");
+	o.url.port = snet_addr_port(&at);
+	strcpy(o.url.room, "here");
+	assert_int_equal(snet_addr_parse(&o.connect.ice.bind, "127.0.0.1:0"), SNET_OK);
+	assert_int_equal(snet_meet_new(&m->meet, loop, &o, &events, m, &err), SNET_OK);
+}
+
+static int begin(void **state)
+{
+	(void)state;
+	assert_int_equal(snet_loop_new(&loop), SNET_OK);
+	assert_int_equal(snet_addr_parse(&at, "127.0.0.1:0"), SNET_OK);
+	memset(&a, 0, sizeof(a));
+	memset(&b, 0, sizeof(b));
+	serve();
+	return 0;
+}
+
+static void leave(struct member *m)
+{
+	snet_meet_free(m->meet);
+	m->meet = NULL;
+	net_conn_fini(&m->conn);
+	snet_trust_free(m->trust);
+	m->trust = NULL;
+}
+
+static int end(void **state)
+{
+	(void)state;
+	leave(&a);
+	leave(&b);
+	close_server();
+	snet_loop_free(loop);
+	return 0;
+}
+
+static int finish(void **state)
+{
+	(void)state;
+	net_identities_free();
+	return 0;
+}
+
+static bool has_path(void *user)
+{
+	return ((struct member *)user)->paths > 0;
+}
+
+static bool is_over(void *user)
+{
+	return ((struct member *)user)->overs > 0;
+}
+
+static bool is_open(void *user)
+{
+	(void)user;
+	return a.conn.opens && b.conn.opens;
+}
+
+static bool has_trouble(void *user)
+{
+	return ((struct member *)user)->troubles > 0;
+}
+
+static bool was_asked(void *user)
+{
+	return ((struct member *)user)->asked > 0;
+}
+
+static void call_b(void)
+{
+	struct snet_error err = { 0 };
+
+	assert_int_equal(snet_call_new(&a.call, a.meet, snet_identity_keyid(net_identity(1)),
+				       &a.call, &err),
+			 SNET_OK);
+}
+
+static void talk(void)
+{
+	net_until(loop, has_path, &a);
+	assert_int_equal(snet_transport_quic.dial(&a.conn.c, a.e, &a.to,
+						  snet_identity_keyid(net_identity(1)),
+						  &net_conn_events, &a.conn, NULL),
+			 SNET_OK);
+	net_until(loop, is_open, NULL);
+}
+
+/* ---- tests */
+
+static void whoever_is_called_answers(void **state)
+{
+	(void)state;
+	join(&a, 0, false);
+	join(&b, 1, true);
+	call_b();
+	talk();
+	assert_int_equal(a.joined, 1);
+	assert_int_equal(a.troubles + b.troubles, 0);
+	assert_memory_equal(b.conn.c->peer_key, snet_identity_keyid(net_identity(0)),
+			    SNET_KEYID_BYTES);
+}
+
+static void nobody_needs_to_be_there_first(void **state)
+{
+	(void)state;
+	close_server();
+	join(&a, 0, false);
+	call_b();
+	net_until(loop, has_trouble, &a); /* nobody listens at that port */
+	assert_int_equal(a.fatals, 0);
+	serve();
+	net_pass(loop, 50 * SNET_MS);
+	join(&b, 1, true);
+	talk();
+}
+
+static void a_connection_outlives_the_server(void **state)
+{
+	(void)state;
+	join(&a, 0, false);
+	join(&b, 1, true);
+	call_b();
+	talk();
+	close_server();
+	net_until(loop, has_trouble, &a);
+	net_until(loop, has_trouble, &b);
+	assert_int_equal(net_send(&a.conn, 0, "still here", 10), SNET_OK);
+	while (b.conn.in[0].n < 10)
+		net_pass(loop, SNET_MS);
+	assert_int_equal(a.conn.closes + b.conn.closes + a.overs, 0);
+}
+
+static void a_stranger_is_not_answered(void **state)
+{
+	(void)state;
+	join(&a, 0, false);
+	join(&b, 1, true);
+	b.wanted = false;
+	call_b();
+	net_until(loop, was_asked, &b);
+	net_pass(loop, 100 * SNET_MS);
+	assert_int_equal(a.paths, 0);
+	snet_call_free(a.call);
+	a.call = NULL;
+}
+
+static void a_call_whose_last_connection_is_gone_ends(void **state)
+{
+	(void)state;
+	join(&a, 0, false);
+	join(&b, 1, true);
+	call_b();
+	talk();
+	net_close(&a.conn, SNET_OK, "done");
+	net_until(loop, is_over, &a);
+	assert_int_equal(a.code, SNET_ECLOSED);
+	a.paths = 0;
+	memset(&a.conn, 0, sizeof(a.conn));
+	net_conn_fini(&b.conn);
+	memset(&b.conn, 0, sizeof(b.conn));
+	call_b(); /* and another may be made */
+	talk();
+}
+
+static void calls_have_a_ceiling(void **state)
+{
+	static struct snet_call *calls[SNET_CALLS_MAX + 1];
+	struct snet_error err = { 0 };
+	size_t n = 0;
+
+	(void)state;
+	join(&a, 0, false);
+	while (n <= SNET_CALLS_MAX && !snet_call_new(&calls[n], a.meet, NULL, &a.call, &err))
+		n++;
+	assert_int_equal(n, SNET_CALLS_MAX);
+	assert_int_equal(err.code, SNET_EPOLICY);
+}
+
+int main(void)
+{
+	const struct CMUnitTest tests[] = {
+#define TEST(fn) cmocka_unit_test_setup_teardown(fn, begin, end)
+		TEST(whoever_is_called_answers),
+		TEST(nobody_needs_to_be_there_first),
+		TEST(a_connection_outlives_the_server),
+		TEST(a_stranger_is_not_answered),
+		TEST(a_call_whose_last_connection_is_gone_ends),
+		TEST(calls_have_a_ceiling),
+	};
+
+	return cmocka_run_group_tests(tests, NULL, finish);
+}
