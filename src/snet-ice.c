@@ -4,6 +4,7 @@
 #include "cli/groups.h"
 #include "cli/ice.h"
 #include "cli/ice_opts.h"
+#include "cli/ice_quic.h"
 #include "cli/ice_setup.h"
 #include "cli/opts.h"
 #include "cli/run.h"
@@ -14,6 +15,7 @@ static const char *const role_names[] = { "auto", "controlling", "controlled", N
 static struct ice_words words = { .role = ICE_AUTO };
 static struct ice_opts opts;
 static uint64_t pass_fd = OPT_NONE;
+static bool quic;
 
 /* clang-format off */
 static const struct opt address_opts[] = {
@@ -36,7 +38,7 @@ static const struct opt pair_opts[] = {
 	{ 0,   "pass-fd", "N",        OPT_UINT,     &pass_fd,   "give it the socket as this descriptor instead", .min = 3, .max = 1 << 20 },
 	{ 0,   "keep",    NULL,       OPT_FLAG,     &opts.keep, "stay, keep the pair open, and tell when it changes or is lost" },
 	{ 0,   "consent", "DURATION", OPT_DURATION, &words.consent,   "the pair is lost when the other side is silent for so long" },
-	{ 0,   "explain", NULL,       OPT_FLAG,     &opts.explain, "tell what came of each check" },
+	{ 0,   "quic",    NULL,       OPT_FLAG,     &quic,      "carry stdin and stdout over QUIC on the pair" },
 	{ 0 },
 };
 /* clang-format on */
@@ -44,6 +46,8 @@ static const struct opt pair_opts[] = {
 static const struct opt_group groups[] = {
 	{ "Candidates", ice_find_opts },    { "Addresses", address_opts },
 	{ "The other side", talk_opts },    { "The pair", pair_opts },
+	{ "With --quic", ice_quic_opts },   { "Its room", ice_room_opts },
+	{ "Its keys", identity_opts },      { "Its messages", format_opts },
 	{ "Looking inside", looking_opts }, { "Figures", stats_opts },
 	{ "Starting", ready_opts },         { 0 },
 };
@@ -57,6 +61,7 @@ static const struct tool self = {
 
 static struct run run;
 static struct ice *ice;
+static struct hub hub;
 
 static void on_drain(void *user)
 {
@@ -94,7 +99,11 @@ static void check(int operands)
 {
 	if (operands)
 		opts_misuse(&self, "no operands: the other side's lines come on stdin");
-	if (cli.human)
+	if (ice_quic_misuse(quic))
+		opts_misuse(&self, "%s", ice_quic_misuse(quic));
+	if (quic && (opts.exec || opts.keep || opts.no_trickle))
+		opts_misuse(&self, "--quic goes without --exec, --keep and --no-trickle");
+	if (cli.human && !quic)
 		opts_misuse(&self, "-H: what is printed is for the other side; -v tells more");
 	if (pass_fd != OPT_NONE && !opts.exec)
 		opts_misuse(&self, "--pass-fd is for --exec");
@@ -113,12 +122,30 @@ static bool on_out_lost(void *user)
 	return ice && ice_is_selected(ice);
 }
 
+static int carry(void)
+{
+	struct snet_error err = { 0 };
+
+	if (run_init(&run, &err))
+		return tool_fail(&err);
+	if (ice_quic(&hub, &run, &words, &err))
+		run_done(&run, &err, OPT_NONE);
+	else
+		hub_start(&hub);
+	run_loop(&run);
+	hub_fini(&hub);
+	return run_fini(&run);
+}
+
 int main(int argc, char **argv)
 {
 	struct snet_error err = { 0 }, why = { 0 };
 	int rc, i = run_start(&self, argc, argv);
 
 	check(argc - i);
+	if (quic)
+		return carry();
+	opts.explain = ice_opts_explain();
 	opts.pass_fd = pass_fd == OPT_NONE ? -1 : (int)pass_fd;
 	rc = ice_setup(&opts, &words, &why);
 	if (rc == SNET_EINVAL)

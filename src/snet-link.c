@@ -189,10 +189,13 @@ static void on_stats(void *user)
 static void on_drain(void *user)
 {
 	struct link *l = user;
+	struct snet_error err = { 0 };
+	int rc;
 
 	if (!verify)
 		link_say_stats(l);
-	run_done(l->run, NULL, OPT_NONE);
+	rc = link_stop(l, &err);
+	run_done(l->run, rc ? &err : NULL, OPT_NONE);
 }
 
 static int carry(void)

@@ -116,10 +116,15 @@ static size_t least(size_t a, size_t b)
 	return a < b ? a : b;
 }
 
-/* Levenshtein's distance, one row at a time. */
-static size_t distance(const char *a, const char *b)
+static int lower(char c)
 {
-	size_t row[NAME_MAX_HERE + 1], n = strlen(a), m = strlen(b);
+	return c >= 'A' && c <= 'Z' ? c - 'A' + 'a' : c;
+}
+
+/* Levenshtein's distance, one row at a time. */
+static size_t distance(const char *a, size_t n, const char *b, size_t m)
+{
+	size_t row[NAME_MAX_HERE + 1];
 
 	if (n > NAME_MAX_HERE || m > NAME_MAX_HERE)
 		return SIZE_MAX;
@@ -133,21 +138,27 @@ static size_t distance(const char *a, const char *b)
 			size_t up = row[j];
 
 			row[j] = least(least(up, row[j - 1]) + 1,
-				       corner + (a[i - 1] != b[j - 1]));
+				       corner + (lower(a[i - 1]) != lower(b[j - 1])));
 			corner = up;
 		}
 	}
 	return row[m];
 }
 
-/* The same first word counts as near: "cheetah" means two. */
+/* One of the preset's words counts as near: "cheetah" means two, "wan" many. Something of what
+ * was written must be left: "emp" is not almost "bad". */
 static size_t far_from(const char *name, const char *preset)
 {
-	size_t word = strcspn(preset, "-");
+	size_t n = strlen(name), far = distance(name, n, preset, strlen(preset));
 
-	if (!strncmp(name, preset, word) && (!name[word] || name[word] == '-'))
-		return least(1, distance(name, preset));
-	return distance(name, preset);
+	for (const char *word = preset; *word; word += *word == '-') {
+		size_t m = strcspn(word, "-"), off = distance(name, n, word, m);
+
+		if (off <= 1 && off < n && m > 1)
+			far = least(far, 1 + off);
+		word += m;
+	}
+	return far < n ? far : SIZE_MAX;
 }
 
 size_t snet_preset_near(const char *name, const char **out, size_t n)

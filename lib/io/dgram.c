@@ -3,6 +3,7 @@
 #include <errno.h>
 #include <stdlib.h>
 #include <string.h>
+#include <time.h>
 #include <unistd.h>
 
 #include "io/loop.h"
@@ -28,6 +29,8 @@ struct snet_dgram {
 	struct snet_udp_socket sock;
 	struct snet_io *io;
 	uint32_t overruns;
+	bool stamps;
+	snet_time arrived; /* the train that is handed on */
 	void *user;
 };
 
@@ -74,6 +77,23 @@ static void take_overruns(struct snet_dgram *d, struct msghdr *m)
 			memcpy(&d->overruns, CMSG_DATA(c), sizeof(d->overruns));
 }
 
+/* The kernel's stamp is of the wall clock: its age is what counts. Older than any that waits
+ * here, or from the future: the clock was set. */
+static snet_time by_stamp(struct msghdr *m)
+{
+	struct timespec stamp = { 0 }, now;
+	int64_t age;
+
+	for (struct cmsghdr *c = CMSG_FIRSTHDR(m); c; c = CMSG_NXTHDR(m, c))
+		if (c->cmsg_level == SOL_SOCKET && c->cmsg_type == SO_TIMESTAMPNS)
+			memcpy(&stamp, CMSG_DATA(c), sizeof(stamp));
+	if (!stamp.tv_sec || clock_gettime(CLOCK_REALTIME, &now))
+		return 0;
+	age = (int64_t)(now.tv_sec - stamp.tv_sec) * (int64_t)SNET_SEC +
+	      (now.tv_nsec - stamp.tv_nsec);
+	return age >= 0 && age < (int64_t)SNET_SEC ? snet_now() - (snet_time)age : 0;
+}
+
 static void hand_on(struct snet_dgram *d, struct msghdr *m, uint8_t *p, size_t n)
 {
 	struct snet_path path;
@@ -84,6 +104,7 @@ static void hand_on(struct snet_dgram *d, struct msghdr *m, uint8_t *p, size_t n
 		return;
 	path.remote = *(struct snet_addr *)m->msg_name;
 	take_overruns(d, m);
+	d->arrived = d->stamps ? by_stamp(m) : 0;
 	snet_udp_socket_from(&d->sock, m, &path, &ecn, &segment);
 	d->hub->ev->on_train(d, &path, ecn, p, n, segment && segment < n ? segment : n,
 			     d->user);
@@ -285,6 +306,18 @@ void snet_dgram_close(struct snet_dgram *d)
 void snet_dgram_address(const struct snet_dgram *d, struct snet_addr *out)
 {
 	*out = d->sock.bound;
+}
+
+void snet_dgram_want_stamps(struct snet_dgram *d)
+{
+	int one = 1;
+
+	d->stamps = !setsockopt(d->sock.fd, SOL_SOCKET, SO_TIMESTAMPNS, &one, sizeof(one));
+}
+
+snet_time snet_dgram_arrived(const struct snet_dgram *d)
+{
+	return d->arrived;
 }
 
 uint32_t snet_dgram_overruns(const struct snet_dgram *d)

@@ -28,6 +28,10 @@ int snet_dgram_open(struct snet_dgram **out, struct snet_dgram_hub *h,
 		    const struct snet_addr *at, void *user, struct snet_error *err);
 void snet_dgram_close(struct snet_dgram *d); /* NULL is fine */
 void snet_dgram_address(const struct snet_dgram *d, struct snet_addr *out);
+/* From now on what comes is stamped by the kernel. Best effort. */
+void snet_dgram_want_stamps(struct snet_dgram *d);
+/* In on_train: when the first of the train came in, however late it is read; 0: not known. */
+snet_time snet_dgram_arrived(const struct snet_dgram *d);
 /* Datagrams that came faster than they were read, so far: the kernel dropped them. */
 uint32_t snet_dgram_overruns(const struct snet_dgram *d);
 

@@ -55,7 +55,8 @@ struct snet_ice_events {
 	void (*on_event)(const struct snet_agent_event *ev, void *user);
 	/* A server or an interface is of no use; err names it. The rest goes on. */
 	void (*on_trouble)(const struct snet_error *err, void *user);
-	/* A datagram that is not STUN, by any base, from wherever; writable, for this call. */
+	/* A datagram that is not STUN, by any base, from a candidate of the peer's; writable,
+	 * for this call. One that begins with a byte below 4 is taken for STUN, RFC 7983. */
 	void (*on_data)(uint8_t ecn, uint8_t *p, size_t n, void *user);
 	/* After snet_ice_is_blocked, and after a change of the selected pair. */
 	void (*on_writable)(void *user);

@@ -164,6 +164,29 @@ static bool is_relays(struct sock *s, const struct snet_addr *from, const uint8_
 	return false;
 }
 
+/* Whoever speaks has checked a pair before, or is a candidate that was told of. */
+static bool is_peer(struct snet_ice *ice, const struct snet_addr *from)
+{
+	const struct snet_checklist *l;
+
+	if (snet_addr_eq(&ice->way.to, from))
+		return true;
+	l = snet_agent_checklist(ice->agent);
+	for (size_t i = 0; i < l->remotes_n; i++)
+		if (snet_addr_eq(&l->remotes[i].c.address, from))
+			return true;
+	return false;
+}
+
+static void on_other(const struct snet_path *path, uint8_t ecn, uint8_t *p, size_t n,
+		     void *user)
+{
+	struct sock *s = user;
+
+	if (!s->gone && s->ice->o.path != SNET_ICE_RELAY && is_peer(s->ice, &path->remote))
+		s->ice->ev->on_data(ecn, p, n, s->ice->user);
+}
+
 static void on_datagram(const struct snet_path *path, uint8_t ecn, uint8_t *p, size_t n,
 			void *user)
 {
@@ -172,8 +195,7 @@ static void on_datagram(const struct snet_path *path, uint8_t ecn, uint8_t *p, s
 	/* ChannelData begins with 64 to 79, as QUIC may: who sent it decides (RFC 9443 §4). */
 	if (s->gone || (p[0] < 80 && is_relays(s, &path->remote, p, n)))
 		return;
-	if (s->ice->o.path != SNET_ICE_RELAY)
-		s->ice->ev->on_data(ecn, p, n, s->ice->user);
+	on_other(path, ecn, p, n, user);
 }
 
 static void on_stun(const struct snet_path *path, uint8_t *p, size_t n, void *user)
@@ -223,7 +245,7 @@ static void on_writable(void *user)
 }
 
 const struct snet_udp_events ice_udp_events = { on_datagram, on_stun, on_unreachable,
-						on_writable };
+						on_writable, NULL,    on_other };
 
 /* The bytes lie in a buffer of the socket's or connection's that is written anew for the next
  * ones: whoever gets them may write there. */
@@ -232,12 +254,10 @@ void ice_relayed(struct relay *r, const struct snet_addr *peer, const uint8_t *p
 	struct snet_ice *ice = r->ice;
 	enum snet_udp_class class = n ? snet_udp_classify(p[0]) : SNET_UDP_OTHER;
 
-	if (class == SNET_UDP_QUIC)
-		ice->ev->on_data(0, (uint8_t *)p, n, ice->user);
-	else if (class == SNET_UDP_STUN)
+	if (class == SNET_UDP_STUN)
 		snet_agent_input(ice->agent, r->handle, peer, p, n, ice_now(ice));
-	else
-		return;
+	else if (n && is_peer(ice, peer))
+		ice->ev->on_data(0, (uint8_t *)p, n, ice->user);
 	if (class == SNET_UDP_STUN)
 		ice_pump(ice);
 }

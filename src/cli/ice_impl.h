@@ -70,7 +70,6 @@ void ice_say_end(void);
 void ice_say_remote(const struct snet_sdp_candidate *c, const char *text, bool met,
 		    const char *ignored);
 void ice_say_state(const struct snet_agent_event *ev);
-void ice_say_check(const struct snet_agent_event *ev);
 void ice_say_lost(const struct ice *i, const struct snet_agent_event *ev);
 bool ice_is_relayed(const struct ice *i, const struct snet_agent_event *ev);
 

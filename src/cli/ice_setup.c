@@ -41,11 +41,16 @@ static int set_bind(struct snet_ice_opts *o, const char *text, struct snet_error
 	return SNET_OK;
 }
 
+int ice_setup_words(struct snet_ice_opts *o, const struct ice_words *w, struct snet_error *err)
+{
+	set_agent(&o->agent, w);
+	return w->bind ? set_bind(o, w->bind, err) : SNET_OK;
+}
+
 int ice_setup(struct ice_opts *o, const struct ice_words *w, struct snet_error *err)
 {
 	int rc = ice_opts_get(&o->ice, err);
 
 	o->wait = cli.wait;
-	set_agent(&o->ice.agent, w);
-	return rc || !w->bind ? rc : set_bind(&o->ice, w->bind, err);
+	return rc ? rc : ice_setup_words(&o->ice, w, err);
 }

@@ -15,5 +15,7 @@ struct ice_words {
 /* Fills o, zeroed before, of w, cli and cli/ice_opts; o borrows until ice_opts_fini.
  * SNET_EINVAL, SNET_ECONFIG, SNET_ERESOLVE ... */
 int ice_setup(struct ice_opts *o, const struct ice_words *w, struct snet_error *err);
+/* Of that the part of w alone. */
+int ice_setup_words(struct snet_ice_opts *o, const struct ice_words *w, struct snet_error *err);
 
 #endif

@@ -1,6 +1,7 @@
 #include "cli/link_impl.h"
 
 #include <errno.h>
+#include <malloc.h>
 #include <sched.h>
 #include <stdlib.h>
 #include <string.h>
@@ -27,6 +28,7 @@ struct link_packet {
 
 /* Waking up and sending take their time: everything is begun so much earlier. */
 #define LEAD (50 * SNET_US)
+#define MEMORY_KEPT (64 << 20) /* bytes */
 
 /* ---- what goes out */
 
@@ -64,6 +66,13 @@ static void emit(struct link *l, const struct link_hop *hop, const struct snet_p
 		if (l->pcap)
 			link_pcap_udp(l->pcap, sender, &path->remote, p, n);
 	}
+}
+
+snet_time link_now(struct link *l)
+{
+	if (!l->now)
+		l->now = snet_now();
+	return l->now;
 }
 
 static size_t headers(const struct snet_path *path)
@@ -135,7 +144,7 @@ void link_offer(struct link *l, size_t from, size_t to, struct link_hop *hop,
 		uint8_t *p, size_t n)
 {
 	struct snet_shape *s = &snet_emul_link(&l->net, from, to)->shape;
-	snet_time now = snet_now();
+	snet_time now = link_now(l);
 	struct snet_shape_fate f = snet_shape_push(s, n + headers(path), now);
 
 	if (f.fate != SNET_FATE_DELIVER)
@@ -211,8 +220,30 @@ void link_on_batch(void *user)
 {
 	struct link *l = user;
 
+	l->now = 0;
 	link_flush(l);
 	work(l);
+}
+
+/* ---- its place among other programs */
+
+/* A link that has to wait for its turn has another delay than was asked for: where it may, it
+ * goes before all ordinary programs, and is late by a tenth of a millisecond, not by four on a
+ * machine that is busy. Without delay and rate it is better to wait, and to find many packets
+ * then. */
+static void want_to_be_first(struct link *l)
+{
+	static const struct sched_param least = { .sched_priority = 1 };
+	bool delays = false;
+
+	for (size_t k = 0; k < l->net.n * l->net.n && !l->first; k++)
+		delays |= l->net.links[k].shape.spec.delay || l->net.links[k].shape.spec.rate;
+	if (!delays)
+		return;
+	l->first = true; /* asked for once */
+	l->behind = sched_setscheduler(0, SCHED_RR | SCHED_RESET_ON_FORK, &least);
+	if (l->behind)
+		say_more("no leave to go before other programs: late on a busy machine");
 }
 
 /* ---- changes */
@@ -258,6 +289,7 @@ int link_apply(struct link *l, const struct snet_change *c, struct snet_error *e
 			link_rebind(l, from, (size_t)(k - l->net.links) % l->net.n);
 		last = from;
 	}
+	want_to_be_first(l);
 	return rc;
 }
 
@@ -331,19 +363,13 @@ static void want_descriptors(void)
 	setrlimit(RLIMIT_NOFILE, &lim);
 }
 
-/* A link that has to wait for its turn has another delay than was asked for: where it may, it
- * goes before all ordinary programs, and is late by a tenth of a millisecond, not by four on a
- * machine that is busy. Without delay and rate it is better to wait, and to find many packets
- * then. */
-static void want_to_be_first(const struct link *l)
+/* Packets come and go in waves: what one has given back to the kernel, the next would have to
+ * fetch page by page, and late. */
+static void keep_memory(void)
 {
-	static const struct sched_param least = { .sched_priority = 1 };
-	bool delays = false;
-
-	for (size_t k = 0; k < l->net.n * l->net.n; k++)
-		delays |= l->net.links[k].shape.spec.delay || l->net.links[k].shape.spec.rate;
-	if (delays && sched_setscheduler(0, SCHED_RR | SCHED_RESET_ON_FORK, &least))
-		say_more("no leave to go before other programs: late on a busy machine");
+#ifdef M_TRIM_THRESHOLD
+	mallopt(M_TRIM_THRESHOLD, MEMORY_KEPT);
+#endif
 }
 
 int link_init(struct link *l, struct run *run, const struct link_opts *o,
@@ -353,6 +379,7 @@ int link_init(struct link *l, struct run *run, const struct link_opts *o,
 
 	*l = (struct link){ .run = run, .loop = run->loop, .opts = o, .timer_fd = -1 };
 	want_descriptors();
+	keep_memory();
 	if (o->roster)
 		rc = roster_load(&l->roster, o->roster, err);
 	if (!rc)
@@ -368,6 +395,8 @@ int link_start(struct link *l, struct snet_error *err)
 {
 	int rc = link_check_rates(l, err);
 
+	if (!rc)
+		rc = link_control_check(l, err);
 	if (!rc && l->opts->pcap)
 		rc = link_pcap_open(l, l->opts->pcap, err);
 	if (!rc)
@@ -382,9 +411,17 @@ int link_start(struct link *l, struct snet_error *err)
 	return SNET_OK;
 }
 
+int link_stop(struct link *l, struct snet_error *err)
+{
+	struct link_pcap *p = l->pcap;
+
+	link_flush(l);
+	l->pcap = NULL;
+	return link_pcap_close(p, err);
+}
+
 void link_fini(struct link *l)
 {
-	struct snet_error err = { 0 };
 	struct snet_parcel *due;
 
 	link_verify_fini(l);
@@ -399,8 +436,7 @@ void link_fini(struct link *l)
 	link_control_fini(l);
 	link_sides_close(l);
 	snet_dgram_hub_free(l->hub);
-	if (link_pcap_close(l->pcap, &err))
-		say("%s", err.text);
+	link_stop(l, NULL);
 	snet_io_free(l->timer);
 	if (l->timer_fd >= 0)
 		close(l->timer_fd);

@@ -42,6 +42,10 @@ struct link {
 	struct roster *roster; /* NULL: none */
 	struct snet_emul_net net;
 	snet_time start;
+	snet_time now;   /* of the batch; 0: not read yet */
+	bool first;      /* it has asked to go before other programs */
+	bool behind;     /* and may not */
+	double capacity; /* bits per second that this machine carries; 0: not measured yet */
 
 	/* under way */
 	struct snet_pending pending;
@@ -74,6 +78,8 @@ int link_start(struct link *l, struct snet_error *err);
 /* Instead: measures its own links for so long, and ends the run with the verdict. */
 int link_verify(struct link *l, snet_time time, struct snet_error *err);
 void link_say_stats(struct link *l);
+int link_stop(struct link *l,
+	      struct snet_error *err); /* SNET_EIO: a capture that is not whole */
 void link_fini(struct link *l);
 
 #endif

@@ -57,6 +57,11 @@ static int rehearse(struct link_control *k, struct snet_error *err)
 	return rc;
 }
 
+static bool has_rate(const struct snet_change *c)
+{
+	return c->what == SNET_CHANGE_SET && c->mask & SNET_SPEC_RATE;
+}
+
 static int read_schedule(struct link_control *k, const char *path, struct snet_error *err)
 {
 	struct snet_buf b = SNET_BUF(SCHEDULE_MAX);
@@ -111,6 +116,8 @@ static void live_line(struct link_control *k, uint8_t *p, size_t n)
 	if (!rc && has_at)
 		rc = snet_fail(&err, SNET_ECONFIG,
 			       "\"at\" is for a schedule; what comes live is done at once");
+	if (!rc && has_rate(&c))
+		rc = link_check_rate(k->l, c.spec.rate, &err);
 	if (!rc)
 		rc = link_apply(k->l, &c, &err);
 	if (rc)
@@ -198,6 +205,24 @@ int link_control_open(struct link *l, struct snet_error *err)
 		rc = source_new(&k->in, l->loop, STDIN_FILENO, false, "stdin", &source_events,
 				k, err);
 	return rc;
+}
+
+/* What comes live is refused by what is measured now, while nothing waits for it. */
+int link_control_check(struct link *l, struct snet_error *err)
+{
+	struct link_control *k = l->control;
+	struct snet_error why = { 0 };
+
+	if (k->in)
+		link_check_rate(l, UINT64_MAX, NULL);
+	for (size_t i = 0; i < k->schedule.n; i++) {
+		const struct snet_change *c = &k->schedule.v[i];
+
+		if (has_rate(c) && link_check_rate(l, c->spec.rate, &why))
+			return snet_fail(err, SNET_ECONFIG, "%.100s:%zu: %s", l->opts->schedule,
+					 c->line, why.text);
+	}
+	return SNET_OK;
 }
 
 void link_control_start(struct link *l)

@@ -12,6 +12,7 @@
 /* Where packets leave, and come: a door or a port outside. Lives until the last packet to it is
  * gone. */
 struct link_hop {
+	struct link *l;
 	struct snet_dgram *d; /* NULL: closed */
 	unsigned refs;
 	void (*take)(struct link_hop *hop, const struct snet_path *path, uint8_t ecn,
@@ -30,6 +31,9 @@ struct link_item_ops {
 };
 
 /* ---- link.c: the net, time and what is under way */
+/* When what comes now was here: by the kernel's stamp, or one reading of the clock for a batch.
+ */
+snet_time link_now(struct link *l);
 /* One datagram from party to party; p: until link_flush. */
 void link_offer(struct link *l, size_t from, size_t to, struct link_hop *hop,
 		const struct snet_path *path, const struct snet_addr *sender, uint8_t ecn,
@@ -49,8 +53,9 @@ int link_apply(struct link *l, const struct snet_change *c, struct snet_error *e
 void link_verify_fini(struct link *l);
 
 /* ---- link_capacity.c */
-/* SNET_ECONFIG: a link's rate is more than this machine carries. */
-int link_check_rates(const struct link *l, struct snet_error *err);
+/* SNET_ECONFIG: that is more than this machine carries. Measured once, when first needed. */
+int link_check_rate(struct link *l, uint64_t rate, struct snet_error *err);
+int link_check_rates(struct link *l, struct snet_error *err); /* of all links as they are */
 
 /* ---- link_setup.c: what each link is like, from options, presets and matrix */
 int link_setup(struct link *l, struct snet_error *err);
@@ -80,9 +85,11 @@ int link_roster_doors(struct link *l, struct snet_error *err);
 int link_tcp_open(struct link *l, size_t from, size_t to, struct snet_addr *at,
 		  const struct snet_addr *target, struct snet_error *err);
 void link_tcp_fini(struct link *l);
+void link_tcp_accept_again(struct link *l); /* where there were too few descriptors */
 
 /* ---- link_control.c: schedule and stdin */
 int link_control_open(struct link *l, struct snet_error *err);
+int link_control_check(struct link *l, struct snet_error *err); /* the rates, as above */
 void link_control_start(struct link *l);
 void link_control_fini(struct link *l);
 void link_control_due(struct link *l, snet_time now);

@@ -136,7 +136,8 @@ static void record(struct link_pcap *p, const uint8_t *h, size_t h_n, const uint
 	put_native(head + 12, (uint32_t)(h_n + n));
 	fwrite(head, sizeof(head), 1, p->f);
 	fwrite(h, h_n, 1, p->f);
-	fwrite(data, 1, n, p->f);
+	if (n)
+		fwrite(data, 1, n, p->f);
 }
 
 void link_pcap_udp(struct link_pcap *p, const struct snet_addr *from,

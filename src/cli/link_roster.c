@@ -18,13 +18,25 @@ static int name_of(struct snet_buf *b, const char *pattern, uint32_t id)
 	return b->bad ? SNET_ENOMEM : SNET_OK;
 }
 
+static bool is_tcp(const struct snet_url *u)
+{
+	return !strcmp(u->scheme, "tls") || !strcmp(u->scheme, "tcp");
+}
+
 static int resolve_all(const struct link *l, struct snet_addr *at, struct snet_error *err)
 {
 	for (size_t i = 0; i < l->roster->parties; i++) {
+		const struct snet_url *u = &l->roster->members[i].address;
 		struct snet_addr addrs[NET_ADDRS];
 		size_t n;
-		int rc = net_resolve(&l->roster->members[i].address, false, addrs, &n, err);
+		int rc;
 
+		if (!is_tcp(u) && strcmp(u->scheme, "quic") && strcmp(u->scheme, "udp"))
+			return snet_fail(err, SNET_ECONFIG,
+					 "%s: party %u: %s://: a link stands between addresses "
+					 "of quic:// or tls://",
+					 l->opts->roster, l->roster->members[i].id, u->scheme);
+		rc = net_resolve(u, false, addrs, &n, err);
 		if (rc)
 			return rc;
 		at[i] = addrs[0];
@@ -54,13 +66,6 @@ static int door_at(const struct link *l, size_t k, struct snet_addr *at, struct 
 	return SNET_OK;
 }
 
-static bool is_tcp(const struct link *l, size_t j)
-{
-	const char *scheme = l->roster->members[j].address.scheme;
-
-	return !strcmp(scheme, "tls") || !strcmp(scheme, "tcp");
-}
-
 static int doors_of(struct link *l, size_t i, const struct snet_addr *at, struct roster *own,
 		    struct snet_error *err)
 {
@@ -76,8 +81,9 @@ static int doors_of(struct link *l, size_t i, const struct snet_addr *at, struct
 			continue;
 		rc = door_at(l, k++, &door, err);
 		if (!rc)
-			rc = is_tcp(l, j) ? link_tcp_open(l, i, j, &door, &at[j], err)
-					  : link_door_open(l, i, j, &door, &at[j], err);
+			rc = is_tcp(&l->roster->members[j].address)
+				     ? link_tcp_open(l, i, j, &door, &at[j], err)
+				     : link_door_open(l, i, j, &door, &at[j], err);
 		if (!rc)
 			rc = snet_url_parse(&url, snet_addr_print(&door, text), err);
 		if (rc)
@@ -97,8 +103,7 @@ static int one_party(struct link *l, size_t i, const struct snet_addr *at,
 	int rc = SNET_ENOMEM;
 
 	own.members = calloc(members, sizeof(*own.members));
-	if (!own.members ||
-	    name_of(&path, l->opts->out, own.members ? l->roster->members[i].id : 0)) {
+	if (!own.members || name_of(&path, l->opts->out, l->roster->members[i].id)) {
 		snet_fail(err, rc, "%s", snet_err_text(rc));
 		goto out;
 	}

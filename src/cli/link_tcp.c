@@ -14,9 +14,8 @@
 #define HEADERS 52         /* bytes of IPv4 and TCP */
 #define CHUNK 65536        /* bytes read at once */
 #define WINDOW (64u << 20) /* bytes under way in one direction */
-#define AGAIN                                                                           \
-	(200 * SNET_MS) /* what a sender waits on a link that is down, RFC 6298 has 1 s \
-			 */
+/* What a sender waits on a link that is down; RFC 6298 has 1 s. */
+#define AGAIN (200 * SNET_MS)
 
 struct conn;
 
@@ -163,21 +162,30 @@ static void flush_out(struct pipe *p)
 	finish(p);
 }
 
-static void capture(struct pipe *p, const uint8_t *data, size_t n, bool fin)
+static void capture_one(struct pipe *p, const uint8_t *data, size_t n, bool fin)
 {
 	struct conn *c = p->c;
 	bool up = p == &c->up;
 
-	if (c->l->pcap)
-		link_pcap_tcp(c->l->pcap, up ? &c->inside : &c->target,
-			      up ? &c->target : &c->inside, p->seq, p->back->seq, fin, data, n);
+	link_pcap_tcp(c->l->pcap, up ? &c->inside : &c->target, up ? &c->target : &c->inside,
+		      p->seq, p->back->seq, fin, data, n);
 	p->seq += (uint32_t)n + fin;
+}
+
+/* What crossed in one piece is larger than an IP packet can be. */
+static void capture(struct pipe *p, const uint8_t *data, size_t n, bool fin)
+{
+	for (; n > SEGMENT; data += SEGMENT, n -= SEGMENT)
+		capture_one(p, data, SEGMENT, false);
+	capture_one(p, data, n, fin);
 }
 
 static void arrive(struct pipe *p, const uint8_t *data, size_t n, bool fin)
 {
-	capture(p, data, n, fin);
-	write_out(p, data, n);
+	if (p->c->l->pcap)
+		capture(p, data, n, fin);
+	if (n)
+		write_out(p, data, n);
 	if (!fin || p->c->dead)
 		return;
 	p->finished = true;
@@ -309,8 +317,8 @@ static void pump(struct pipe *p)
 		  limit = snet_shape_limit(&s->spec);
 	ssize_t n;
 
-	if (s->down) {
-		rest_until(p, now + AGAIN);
+	if (s->down || p->c->l->queued_bytes > LINK_QUEUE_MAX / 2) {
+		rest_until(p, now + (s->down ? AGAIN : AGAIN / 20));
 		return;
 	}
 	if (wait > limit) {
@@ -412,15 +420,25 @@ static void on_accept(struct snet_io *io, int ready, void *user)
 	socklen_t n = sizeof(inside);
 	int fd = accept4(at->fd, &inside.sa, &n, SOCK_NONBLOCK | SOCK_CLOEXEC);
 
-	(void)io, (void)ready;
-	if (fd < 0)
+	(void)ready;
+	if (fd < 0) {
+		if (errno == EMFILE || errno == ENFILE || errno == ENOBUFS || errno == ENOMEM)
+			snet_io_want(io, 0); /* until link_tcp_accept_again */
 		return;
+	}
 	if (at->l->tcp->n == LINK_TCP_MAX) {
 		say_note("%d connections are as many as there may be", LINK_TCP_MAX);
 		close(fd);
 		return;
 	}
 	begin(at, fd, &inside);
+}
+
+void link_tcp_accept_again(struct link *l)
+{
+	for (struct port *p = l->tcp ? l->tcp->ports : NULL; p; p = p->next)
+		if (p->io)
+			snet_io_want(p->io, SNET_READ);
 }
 
 int link_tcp_open(struct link *l, size_t from, size_t to, struct snet_addr *at,

@@ -42,8 +42,10 @@ static void on_train(struct snet_dgram *d, const struct snet_path *path, uint8_t
 		     uint8_t *p, size_t n, size_t segment, void *user)
 {
 	struct link_hop *hop = user;
+	snet_time arrived = snet_dgram_arrived(d);
 
-	(void)d;
+	if (arrived)
+		hop->l->now = arrived;
 	hop->take(hop, path, ecn, p, n, segment);
 }
 
@@ -56,7 +58,12 @@ static int open_hop(struct link *l, struct link_hop *hop, const struct snet_addr
 
 	if (rc)
 		return snet_fail(err, rc, "%s", snet_err_text(rc));
-	return snet_dgram_open(&hop->d, l->hub, at, hop, err);
+	hop->l = l;
+	rc = snet_dgram_open(&hop->d, l->hub, at, hop, err);
+	/* Where there may be a delay it begins when a packet came, not when it was seen. */
+	if (!rc && (l->first || l->opts->schedule || l->opts->control))
+		snet_dgram_want_stamps(hop->d);
+	return rc;
 }
 
 static void close_hop(struct link_side *side, struct link_hop *hop)
@@ -153,7 +160,7 @@ static struct flow *flow_for(struct link_side *side, const struct snet_addr *ins
 			     const struct snet_addr *target)
 {
 	struct snet_nat_mapping *m;
-	snet_time now = snet_now();
+	snet_time now = link_now(side->l);
 	bool fresh;
 	int rc;
 
@@ -299,7 +306,7 @@ static void take_outside(struct link_hop *hop, const struct snet_path *path, uin
 		hairpin(f, &path->remote, ecn, p, n, segment);
 		return;
 	}
-	if (!snet_nat_in(&side->nat, f->m, &path->remote, snet_now())) {
+	if (!snet_nat_in(&side->nat, f->m, &path->remote, link_now(side->l))) {
 		side->l->filtered++;
 		return;
 	}
@@ -377,6 +384,7 @@ static void on_sweep(struct snet_timer *t, snet_time now)
 	for (size_t i = 0; i < l->net.n; i++)
 		while (snet_nat_deadline(&l->sides[i].nat) <= now)
 			drop_flow(&l->sides[i], snet_nat_idlest(&l->sides[i].nat));
+	link_tcp_accept_again(l);
 	snet_timer_set(l->loop, t, now + SWEEP_EVERY);
 }
 

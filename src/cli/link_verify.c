@@ -330,7 +330,10 @@ static void end(struct verify *v)
 		run_done(v->l->run, NULL, OPT_NONE);
 		return;
 	}
-	snet_fail(&err, SNET_EIO, "the link does not do here what was asked");
+	snet_fail(&err, SNET_EIO, "the link does not do here what was asked%s",
+		  v->l->behind
+			  ? "; it may not go before other programs, see CAVEATS in snet-link(1)"
+			  : "");
 	run_done(v->l->run, &err, OPT_NONE);
 }
 

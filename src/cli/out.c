@@ -51,6 +51,8 @@ static void render_json(struct snet_buf *b, const char *event, const struct out_
 			continue;
 		if (f->type == EVENT_TEXT)
 			snet_json_words(b, f->name, f->text);
+		else if (f->type == EVENT_JSON)
+			snet_json_raw(b, f->name, f->text, strlen(f->text));
 		else if (f->type == EVENT_BOOL)
 			snet_json_bool(b, f->name, f->uint);
 		else
@@ -67,7 +69,7 @@ static void render_words(struct snet_buf *b, const char *event, const struct out
 		if (!f->name)
 			continue;
 		snet_buf_fmt(b, " %s=", f->name);
-		if (f->type == EVENT_TEXT)
+		if (f->type == EVENT_TEXT || f->type == EVENT_JSON)
 			words_value(b, f->text, strlen(f->text));
 		else if (f->type == EVENT_BOOL)
 			snet_buf_str(b, f->uint ? "yes" : "no");

@@ -41,6 +41,12 @@ static inline struct out_field out_bool(const char *name, bool v)
 	return (struct out_field){ name, EVENT_BOOL, NULL, v };
 }
 
+/* text: JSON already. NULL: the field is absent. */
+static inline struct out_field out_json(const char *name, const char *text)
+{
+	return (struct out_field){ text ? name : NULL, EVENT_JSON, text, 0 };
+}
+
 /* Absent unless. */
 static inline struct out_field out_if(bool present, struct out_field f)
 {

@@ -146,6 +146,8 @@ static void on_out_error(struct sink *s, const struct snet_error *err, void *use
 	struct run *r = user;
 
 	(void)s;
+	if (r->on_out_lost && r->on_out_lost(r->user))
+		return;
 	if (!r->done)
 		run_done(r, err, OPT_NONE);
 	else if (!r->status)

@@ -34,6 +34,9 @@ struct run {
 	void (*on_stats)(void *user);
 	/* stdout was full and is no longer. NULL: nothing. */
 	void (*on_room)(void *user);
+	/* stdout takes no more. true: that is no loss now, and the program goes on. NULL: it
+	 * ends. */
+	bool (*on_out_lost)(void *user);
 	void *user;
 
 	/* ours */

@@ -130,12 +130,13 @@ total() {
 
 @test "a rate is kept, and a full queue drops and says so" {
 	talk
-	emulate --rate 8mbit --limit 20k
-	burst 1500 500 972 500
-	is '.bits > 7800000 and .bits < 8200000 and .got < 1000'
+	# the queue lasts for 100 ms: so long may this shell's load be held up on a busy machine
+	emulate --rate 8mbit --limit 100kB
+	burst 2000 400 972 500
+	is '.bits > 7800000 and .bits < 8200000 and .got < 1300'
 	quit link
 	[ "$(total queue_dropped_packets)" -gt 500 ]
-	[ "$(total offered_packets)" -eq 1500 ]
+	[ "$(total offered_packets)" -eq 2000 ]
 }
 
 @test "the same seed loses the same packets, another one others" {
@@ -181,8 +182,10 @@ total() {
 	say ctl '{"link": "0>7", "change": "cut"}' 'nonsense' '{"link": "0>1", "change": {"rate": "10mbps"}}'
 	wait_event link error '.line == 6 and (.text | contains("ambiguous")) and .fatal == false'
 	wait_event link error '.line == 4 and (.text | contains("party"))'
+	say ctl '{"link": "0>1", "change": {"rate": "1000gbit"}}'
+	wait_event link error '.line == 7 and (.text | contains("this machine carries"))'
 	say ctl '{"link": "all", "change": "reset"}'
-	wait_event link link.changed '.line == 7'
+	wait_event link link.changed '.line == 8'
 	burst 20 2000 100 100
 	is '.mean_us < 15000'
 	quit link
@@ -371,14 +374,122 @@ nat() {
 	[ "$heard" = nothing ]
 }
 
+# Reads a capture by the format's own rules: packets, bytes of payload, and whether lengths, checksums and times hold.
+capture() {
+	python3 - "$1" <<'EOF'
+import json, struct, sys
+
+def sum16(data):
+    data += b"\0" * (len(data) % 2)
+    total = sum(struct.unpack(f">{len(data) // 2}H", data))
+    while total >> 16:
+        total = (total & 0xFFFF) + (total >> 16)
+    return total
+
+data = open(sys.argv[1], "rb").read()
+magic, major, minor, _, _, snap, link = struct.unpack("=IHHiIII", data[:24])
+assert (magic, major, minor, link) == (0xA1B23C4D, 2, 4, 101), data[:24]
+at, last, packets, payload, starts, upto = 24, 0, 0, b"", {}, {}
+while at < len(data):
+    sec, nsec, n, whole = struct.unpack("=IIII", data[at : at + 16])
+    ip = data[at + 16 : at + 16 + n]
+    at += 16 + n
+    assert n == whole == len(ip) <= snap and nsec < 10**9
+    assert last <= sec * 10**9 + nsec
+    last = sec * 10**9 + nsec
+    if ip[0] >> 4 == 4:
+        assert ip[0] == 0x45 and struct.unpack(">H", ip[2:4])[0] == n and sum16(ip[:20]) == 0xFFFF
+        pseudo, protocol, up = ip[12:20], ip[9], ip[20:]
+    else:
+        assert ip[0] >> 4 == 6 and struct.unpack(">H", ip[4:6])[0] == n - 40
+        pseudo, protocol, up = ip[8:40], ip[6], ip[40:]
+    assert sum16(pseudo + struct.pack(">HH", protocol, len(up)) + up) == 0xFFFF
+    if protocol == 17:
+        assert struct.unpack(">H", up[4:6])[0] == len(up)
+        payload += up[8:]
+    else:
+        flow, seq = up[:4], struct.unpack(">I", up[4:8])[0]
+        assert protocol == 6 and up[12] >> 4 == 5 and seq == upto.get(flow, 0)
+        upto[flow] = seq + len(up) - 20 + (up[13] & 1)
+        payload += up[20:]
+    packets += 1
+print(json.dumps({"packets": packets, "payload": len(payload), "ends": sorted(upto.values())}))
+EOF
+}
+
+# And by a reader nobody here wrote, where there is one: so many packets, none of them odd.
+tcpdump_reads() {
+	command -v tcpdump >/dev/null || return 0
+	tcpdump -Z "$(id -un)" -nn -vv -r "$1" >seen 2>tcpdump.err || { cat tcpdump.err; return 1; }
+	[ "$(grep -c ' > ' seen)" -eq "$2" ]
+	run -1 grep -E 'incorrect|bad (udp |tcp )?cksum|bad length|truncated|\[\|' seen
+}
+
 @test "a capture holds what was delivered, whole" {
 	talk
 	emulate --delay 1ms --pcap c.pcap
 	burst 10 500 100 100
 	quit link
-	# header, and 10 records of head, IP, UDP and payload
-	[ "$(stat -c %s c.pcap)" -eq $((24 + 10 * (16 + 20 + 8 + 100))) ]
-	[ "$(od -An -tx4 -N4 c.pcap | tr -d ' ')" = a1b23c4d ]
+	capture c.pcap >figures
+	jq -e '.packets == 10 and .payload == 1000' figures
+	tcpdump_reads c.pcap 10
+	talk "[::1]:0" "[::1]:0"
+	start_ready v6 snet-link --listen "[::1]:0" --to "udp://$target" --pcap six.pcap
+	door=${addr#udp://}
+	burst 10 500 101 100
+	quit v6
+	capture six.pcap >figures
+	jq -e '.packets == 10 and .payload == 1010' figures
+	tcpdump_reads six.pcap 10
+}
+
+@test "a capture that is not whole is a failure" {
+	start_ready link snet-link --listen 127.0.0.1:0 --to 127.0.0.1:9 --pcap /dev/full
+	quit link
+	[ "$status" -eq 1 ]
+	grep -qF "/dev/full: the capture is not whole" link.err
+}
+
+@test "a capture of TCP has every byte once and in its place" {
+	for options in "" "--delay 2ms --loss 1%"; do
+		# shellcheck disable=SC2086 # words
+		start_ready link snet-link --listen tcp://127.0.0.1:0 --to "tcp://127.0.0.1:$(python3 -c '
+import os, signal, socket
+s = socket.create_server(("127.0.0.1", 0))
+print(s.getsockname()[1], flush=True)
+os.closerange(0, 3)
+if os.fork(): os._exit(0)
+signal.alarm(60)
+c = s.accept()[0]
+while c.recv(65536): pass
+c.sendall(b"done")
+')" --pcap tcp.pcap $options
+		run python3 -c '
+import socket, sys
+h, p = sys.argv[1].removeprefix("tcp://").rsplit(":", 1)
+c = socket.create_connection((h, int(p)))
+c.sendall(bytes(400000)); c.shutdown(socket.SHUT_WR)
+assert c.recv(9) == b"done" and c.recv(9) == b""
+' "$addr"
+		[ "$status" -eq 0 ] || { echo "$output"; return 1; }
+		quit link
+		capture tcp.pcap >figures
+		jq -e '.payload == 400004 and .ends == [5, 400001]' figures
+		tcpdump_reads tcp.pcap "$(jq .packets figures)"
+	done
+}
+
+@test "without leave to go before other programs it works, and says so only if asked" {
+	talk
+	printf '#!/bin/sh\nexec %s snet-link "$@"\n' "$([ "$(id -u)" -ne 0 ] || echo setpriv --bounding-set -sys_nice)" >plainly
+	chmod +x plainly
+	start_ready link ./plainly --listen 127.0.0.1:0 --to "udp://$target" --delay 20ms
+	door=${addr#udp://}
+	burst 20 1000 100 100
+	is '.got == 20 and .min_us >= 19800'
+	quit link
+	[ "$status" -eq 0 ]
+	[ ! -s link.err ]
 }
 
 @test "a mesh runs through a roster that was rewritten, with its delay and its figures" {
@@ -402,6 +513,7 @@ nat() {
 	done
 	kill -USR1 "${pid[p0]}"
 	wait_event p0 stats '.peer == 1 and .rtt_min_us >= 29500'
+	wait_event p0 stats '.peer == 2 and .rtt_min_us >= 6800 and .rtt_min_us < 29500'
 	for i in 0 1 2; do release "in$i"; done
 	for i in 0 1 2; do finish "p$i"; [ "$status" -eq 0 ]; done
 	quit link
@@ -485,6 +597,49 @@ except ConnectionResetError: print("reset")
 	[ "$status" -eq 0 ]
 }
 
+@test "too few descriptors make dialers wait, and cost no processor time" {
+	printf '#!/bin/sh\nexec prlimit --nofile=40:40 -- snet-link "$@"\n' >poor
+	chmod +x poor
+	cat >talk.py <<'EOF'
+import os, socket, sys, threading
+
+def spent():
+    fields = open(f"/proc/{sys.argv[1]}/stat").read().rpartition(")")[2].split()
+    return (int(fields[11]) + int(fields[12])) / os.sysconf("SC_CLK_TCK")
+
+server = socket.socket(fileno=3)
+host, port = sys.argv[2].removeprefix("tcp://").rsplit(":", 1)
+dialers = [socket.create_connection((host, int(port))) for _ in range(60)]
+before = spent()
+
+def serve():
+    while True:
+        s = server.accept()[0]
+        s.sendall(s.recv(1))
+        s.close()
+
+threading.Thread(target=serve, daemon=True).start()
+for s in dialers:
+    s.settimeout(30)
+    s.sendall(b"x")
+    assert s.recv(2) == b"x"
+    s.close()
+assert spent() - before < 1, spent() - before
+EOF
+	run timeout 60 python3 -c '
+import os, socket, subprocess, sys
+s = socket.create_server(("127.0.0.1", 0), backlog=128)
+os.dup2(s.fileno(), 3)
+link = subprocess.Popen(["./poor", "--listen", "tcp://127.0.0.1:0", "--to", "tcp://127.0.0.1:%d" % s.getsockname()[1]],
+                        stdout=subprocess.PIPE, text=True)
+address = __import__("json").loads(link.stdout.readline())["address"]
+status = subprocess.call([sys.executable, "talk.py", str(link.pid), address], pass_fds=[3])
+link.terminate()
+sys.exit(status or link.wait())
+'
+	[ "$status" -eq 0 ] || { echo "$output"; return 1; }
+}
+
 @test "--verify measures, says so, and has a verdict" {
 	run --separate-stderr snet-link --verify --delay 20ms --rate 20mbit --loss 2%
 	echo "$output"
@@ -513,6 +668,7 @@ refused() {
 	to=(--listen 127.0.0.1:0 --to 127.0.0.1:9)
 	refused 2 "write 10mbit or 10MB/s" "${to[@]}" --rate 10mbps
 	refused 2 "near to it: cheetah-wan" "${to[@]}" --preset chetah-wan
+	refused 2 "near to it: emp-lan, emp-wan" "${to[@]}" --preset emp
 	refused 2 "delay is one way, rtt both" "${to[@]}" --delay 1ms --rtt 2ms
 	refused 2 "jitter is larger" "${to[@]}" --delay 1ms --jitter 2ms
 	refused 2 "with its %" "${to[@]}" --loss 1
@@ -532,6 +688,10 @@ refused() {
 @test "a bad matrix or schedule is refused by file and line" {
 	to=(--listen 127.0.0.1:0 --to 127.0.0.1:9)
 	plan() { printf '%s\n' "$@" >file; }
+	snet-keygen -q --net 2 -d net --at quic://127.0.0.1:9 >/dev/null
+	sed -i 's,quic://127.0.0.1:9",ice+ws://127.0.0.1:9/room",' net/roster.json
+	refused 3 "a link stands between addresses" --roster net/roster.json --out net/%-sees.json
+	[ ! -e net/0-sees.json ]
 	plan '{"link": "0>1", "delay": "1ms"}' '{"link": "0>1", "dealy": "1ms"}'
 	refused 3 'file:2: unknown key "dealy"' "${to[@]}" --matrix file
 	plan '{"link": "0>5", "delay": "1ms"}'
@@ -553,6 +713,12 @@ refused() {
 	refused 3 'file:1: change: want "cut"' "${to[@]}" --schedule file
 	plan '{"at": "1s", "partition": [[0], [0]]}'
 	refused 3 "file:1: partition: party '0' stands twice" "${to[@]}" --schedule file
+	plan '{"link": "0>1", "delay": "1ms", "jitter": "2ms"}'
+	refused 3 "file:1: jitter is larger" "${to[@]}" --matrix file
+	plan '{"link": "0>1", "rate": "1000gbit"}'
+	refused 3 "this machine carries" "${to[@]}" --matrix file
+	plan '' '{"at": "1s", "link": "0>1", "change": {"rate": "1000gbit"}}'
+	refused 3 "file:2: rate 1tbit: this machine carries" "${to[@]}" --schedule file
 	plan '{"at": "1s", "link": "0>1", "change": {"jitter": "1ms"}}'
 	refused 3 "file:1: jitter is larger" "${to[@]}" --schedule file
 }

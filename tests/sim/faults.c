@@ -138,18 +138,24 @@ static void cut_path(struct sim *s)
 	at(s, some_time(s), pair_back, arg);
 }
 
+static void slow(struct sim *s, uint64_t arg, int by)
+{
+	uint32_t from = (uint32_t)(arg / s->plan.n), to = (uint32_t)(arg % s->plan.n);
+
+	sim_log(s, "from %u to %u it is %s", from, to, by > 0 ? "slow" : "as fast as before");
+	net_slow(s, from, to, by);
+}
+
 static void fast_again(struct sim *s, uint64_t arg)
 {
-	s->slow[arg]--;
+	slow(s, arg, -1);
 }
 
 static void slow_path(struct sim *s)
 {
 	uint64_t arg = some_pair(s);
 
-	sim_log(s, "slow from %u to %u", (unsigned)(arg % s->plan.n),
-		(unsigned)(arg / s->plan.n));
-	s->slow[arg]++;
+	slow(s, arg, 1);
 	at(s, some_time(s), fast_again, arg);
 }
 

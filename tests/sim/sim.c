@@ -15,11 +15,13 @@
 #define FIRST 1
 #define LAST 500
 #define BLOCKS 10
+#define NETS 64 /* more than there are presets */
 
 static const char usage[] = "usage: sim [--seeds FIRST-LAST | --seed N] [--verbose]\n";
 
 static struct {
 	uint64_t counts[FAULTS], seeds, parties, largest, messages, resent, restarts;
+	uint64_t nets[NETS], own; /* by preset; of our own */
 } total;
 
 static uint64_t running; /* the seed */
@@ -105,6 +107,10 @@ static bool run(uint64_t seed, bool verbose)
 	world_run(s);
 	for (unsigned i = 0; i < FAULTS; i++)
 		total.counts[i] += s->counts[i];
+	if (s->plan.preset)
+		total.nets[s->plan.preset - snet_presets]++;
+	else
+		total.own++;
 	total.seeds++;
 	total.parties += s->plan.n;
 	total.largest = total.largest > s->plan.n ? total.largest : s->plan.n;
@@ -127,6 +133,10 @@ static void print_total(void)
 	for (unsigned i = 0; i < FAULTS; i++)
 		printf(" %s %llu%s", fault_names[i], (unsigned long long)total.counts[i],
 		       i + 1 < FAULTS ? "," : "\n");
+	printf("# networks: of our own %llu", (unsigned long long)total.own);
+	for (size_t i = 0; snet_presets[i].name && i < NETS; i++)
+		printf(", %s %llu", snet_presets[i].name, (unsigned long long)total.nets[i]);
+	printf("\n");
 }
 
 /* Blocks, so that a long run is seen to move. */

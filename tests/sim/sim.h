@@ -4,6 +4,8 @@
 #ifndef TESTS_SIM_SIM_H
 #define TESTS_SIM_SIM_H
 
+#include "emul/net.h"
+#include "emul/preset.h"
 #include "io/loop.h"
 #include "mesh/mesh.h"
 
@@ -69,10 +71,11 @@ enum fault {
 /* Drawn once, from the seed. */
 struct plan {
 	uint32_t n;
-	uint32_t among;    /* so many of them do faults choose */
-	snet_time spread;  /* within which the parties start */
-	snet_time window;  /* within which they talk, and faults begin */
-	snet_time latency; /* at most; 0: everything crosses at once */
+	uint32_t among;                   /* so many of them do faults choose */
+	snet_time spread;                 /* within which the parties start */
+	snet_time window;                 /* within which they talk, and faults begin */
+	const struct snet_preset *preset; /* the network; NULL: one of our own */
+	snet_time latency; /* of our own, at most; 0: everything crosses at once */
 	snet_time longest; /* a fault may last */
 	snet_time gap;     /* between bursts, on average */
 	unsigned faults, weights[FAULTS];
@@ -83,6 +86,12 @@ struct plan {
 	bool confirms;     /* messages are acknowledged only some time after they came */
 };
 
+/* From one party to another. */
+struct way {
+	snet_time arrives;     /* what is under way; in the past: nothing */
+	uint8_t blocked, slow; /* so many faults do that */
+};
+
 struct sim {
 	uint64_t seed, random; /* random: the state of our own draws */
 	struct plan plan;
@@ -90,9 +99,8 @@ struct sim {
 	struct snet_trust *trust;
 	struct party *parties;
 	snet_time start;
-	snet_time *gates;   /* [to][from]: nothing reaches it before */
-	uint8_t *blocked;   /* [to][from]: so many faults do */
-	uint8_t *slow;      /* [to][from] */
+	struct snet_emul_net net;
+	struct way *ways;   /* n * n, as the links of net */
 	unsigned happening; /* events that are set: starts, faults, heals */
 	unsigned strangers; /* connections of FAULT_DUPLICATE */
 	unsigned no_address;
@@ -150,7 +158,9 @@ void traffic_forget(struct party *p);
 
 /* ---- net.c: what lies between */
 void net_begin(struct sim *s);
+void net_end(struct sim *s);
 void net_block(struct sim *s, uint32_t from, uint32_t to, int by); /* then net_changed */
+void net_slow(struct sim *s, uint32_t from, uint32_t to, int by);
 void net_changed(void);
 struct snet_conn *net_conn(struct party *p, uint32_t to); /* NULL: none */
 

@@ -4,7 +4,6 @@
 #include "crypto/allow.h"
 #include "crypto/identity.h"
 #include "sim/sim.h"
-#include "transport/loop_net.h"
 
 /* One seed, from the first party's start to the last one's end. */
 
@@ -61,6 +60,23 @@ static uint32_t draw_n(struct sim *s)
 
 #define ONE_OF(s, table) ((table)[draw_below(s, sizeof(table) / sizeof((table)[0]))])
 
+/* One of those that have names, or one whose delays are anything up to a bound. Where packets
+ * are lost, so are connections. */
+static void draw_net(struct sim *s)
+{
+	static const snet_time latencies[] = { 0,       0, SNET_MS, 20 * SNET_MS, 200 * SNET_MS,
+					       SNET_SEC };
+	struct plan *p = &s->plan;
+	size_t n = 0;
+
+	p->latency = ONE_OF(s, latencies);
+	while (snet_presets[n].name)
+		n++;
+	p->preset = one_in(s, 2) ? &snet_presets[draw_below(s, n)] : NULL;
+	if (p->preset && p->preset->spec.loss > 0)
+		p->weights[FAULT_SEVER] += 2;
+}
+
 /* Some kinds of faults are left out: what one hides, another seed shows. */
 static void draw_faults(struct sim *s)
 {
@@ -79,8 +95,6 @@ static void draw_plan(struct sim *s)
 {
 	static const snet_time spreads[] = { 0, SNET_SEC, 10 * SNET_SEC };
 	static const snet_time windows[] = { 100 * SNET_MS, 2 * SNET_SEC, 30 * SNET_SEC };
-	static const snet_time latencies[] = { 0,       0, SNET_MS, 20 * SNET_MS, 200 * SNET_MS,
-					       SNET_SEC };
 	static const snet_time longest[] = { 200 * SNET_MS, 3 * SNET_SEC, 30 * SNET_SEC };
 	static const size_t queues[] = { 2000, 20000, 1 << 20 };
 	static const unsigned most[] = { 5, 50, 400 };
@@ -91,7 +105,6 @@ static void draw_plan(struct sim *s)
 	p->among = one_in(s, 2) ? 3 : p->n;
 	p->spread = ONE_OF(s, spreads);
 	p->window = ONE_OF(s, windows) + p->spread;
-	p->latency = ONE_OF(s, latencies);
 	p->longest = ONE_OF(s, longest);
 	p->queue = ONE_OF(s, queues);
 	p->large_in = one_in(s, 4) ? 100 : 0;
@@ -105,6 +118,7 @@ static void draw_plan(struct sim *s)
 	for (uint32_t i = 0; i < p->n; i++)
 		s->parties[i].budget = budget;
 	draw_faults(s);
+	draw_net(s);
 }
 
 /* ---- its phases */
@@ -220,9 +234,6 @@ static void create(struct sim *s)
 		abort();
 	snet_trust_set_insecure(s->trust);
 	s->start = snet_loop_now(s->loop);
-	s->gates = zeroed(n * n, sizeof(*s->gates));
-	s->blocked = zeroed(n * n, 1);
-	s->slow = zeroed(n * n, 1);
 	for (uint32_t i = 0; i < n; i++) {
 		struct party *p = &s->parties[i];
 
@@ -252,12 +263,9 @@ static void destroy(struct sim *s)
 		free(s->parties[i].tx);
 		free(s->parties[i].rx);
 	}
-	snet_loop_net_set(NULL);
+	net_end(s);
 	snet_trust_free(s->trust);
 	snet_loop_free(s->loop);
-	free(s->gates);
-	free(s->blocked);
-	free(s->slow);
 }
 
 void world_run(struct sim *s)

@@ -8,6 +8,7 @@
 #include <cmocka.h>
 
 #include "emul/nat.h"
+#include "support/torture.h"
 
 #define NOW (100 * SNET_SEC)
 
@@ -229,6 +230,33 @@ static void a_mapping_remembers_the_latest_it_spoke_to(void **state)
 	snet_nat_fini(n);
 }
 
+static int speak_to_many(void *user)
+{
+	struct snet_nat *n =
+		nat_of(SNET_NAT_ENDPOINT, SNET_NAT_ADDRESS_PORT, SNET_NAT_ANY_PORT);
+	struct snet_addr inside = at("10.0.0.1:1000"), remote = at("192.0.2.1:1");
+	struct snet_nat_mapping *m = NULL;
+	bool fresh;
+	int rc = SNET_OK;
+
+	(void)user;
+	for (uint16_t i = 1; i < 20 && !rc; i++) {
+		snet_addr_set_port(&remote, i);
+		rc = snet_nat_out(n, &inside, &remote, NOW, &m, &fresh);
+		assert_int_equal(n->n, i > 1 || !rc); /* one mapping, or none was begun */
+		assert_true(rc || snet_nat_in(n, m, &remote, NOW));
+	}
+	snet_nat_fini(n);
+	return rc;
+}
+
+static void any_allocation_may_fail(void **state)
+{
+	(void)state;
+	/* the table, the mapping, and its permits: 1, 3, 7, 15, 31 */
+	assert_int_equal(torture(speak_to_many, NULL), 2 + 5);
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
@@ -241,6 +269,7 @@ int main(void)
 		cmocka_unit_test(ports_that_are_all_taken_are_an_error_at_last),
 		cmocka_unit_test(a_full_nat_says_so),
 		cmocka_unit_test(a_mapping_remembers_the_latest_it_spoke_to),
+		cmocka_unit_test(any_allocation_may_fail),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);

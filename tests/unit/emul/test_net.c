@@ -7,6 +7,7 @@
 #include <cmocka.h>
 
 #include "emul/net.h"
+#include "support/torture.h"
 
 #define PARTIES 4
 
@@ -182,6 +183,29 @@ static void a_schedule_goes_by_time_and_never_back(void **state)
 	snet_schedule_fini(&s);
 }
 
+static int a_net_and_a_schedule(void *user)
+{
+	struct snet_emul_net made = { 0 };
+	struct snet_schedule s = { 0 };
+	struct snet_change c = { 0 };
+	int rc = snet_emul_net_init(&made, 3, 1);
+
+	(void)user;
+	for (c.at = 0; !rc && c.at < 40; c.at++) {
+		rc = snet_schedule_add(&s, &c, NULL);
+		assert_int_equal(s.n, rc ? c.at : c.at + 1); /* what was there is there */
+	}
+	snet_schedule_fini(&s);
+	snet_emul_net_fini(&made);
+	return rc;
+}
+
+static void any_allocation_may_fail(void **state)
+{
+	(void)state;
+	assert_int_equal(torture(a_net_and_a_schedule, NULL), 1 + 3); /* 16, 32, 64 changes */
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
@@ -196,6 +220,7 @@ int main(void)
 		cmocka_unit_test_setup_teardown(no_two_links_lose_the_same_packets, make,
 						unmake),
 		cmocka_unit_test(a_schedule_goes_by_time_and_never_back),
+		cmocka_unit_test(any_allocation_may_fail),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);

@@ -12,6 +12,7 @@
 #include "emul/draw.h"
 #include "emul/pending.h"
 #include "emul/shape.h"
+#include "support/torture.h"
 
 #define N 200000
 #define START (1000 * SNET_SEC)
@@ -487,6 +488,31 @@ static void what_is_due_first_comes_first(void **state)
 	snet_pending_fini(&p);
 }
 
+static int put_many(void *user)
+{
+	static struct snet_parcel parcels[200];
+	struct snet_pending p = { 0 };
+	size_t i, n = 0;
+	int rc = SNET_OK;
+
+	(void)user;
+	for (i = 0; i < 200 && !rc; i++) {
+		parcels[i].when = 200 - i;
+		rc = snet_pending_put(&p, &parcels[i]);
+	}
+	while (snet_pending_take(&p, SNET_NEVER))
+		n++;
+	assert_int_equal(n, rc ? i - 1 : i); /* what could not be put is not in it */
+	snet_pending_fini(&p);
+	return rc;
+}
+
+static void any_allocation_may_fail(void **state)
+{
+	(void)state;
+	assert_int_equal(torture(put_many, NULL), 3); /* 64, 128, 256 */
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
@@ -510,6 +536,7 @@ int main(void)
 		cmocka_unit_test(a_stream_loses_time_and_not_bytes),
 		cmocka_unit_test(contradictions_are_refused),
 		cmocka_unit_test(what_is_due_first_comes_first),
+		cmocka_unit_test(any_allocation_may_fail),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);
