@@ -52,6 +52,7 @@ static const struct tool self = {
 static struct run run;
 static struct stun_serve *server;
 static struct stun_look looks[2] = { { .family = AF_INET }, { .family = AF_INET6 } };
+static struct stun_names names;
 static struct snet_timer again;
 
 /* ---- the end of it */
@@ -140,29 +141,15 @@ static void on_again(struct snet_timer *t, snet_time now)
 			run_done(&run, &err, OPT_NONE);
 }
 
-/* The first address of each family. A name that nobody knows is said, and costs the others
- * nothing. */
-static void add_server(const char *text)
+/* The first address of each family. */
+static void add_server(const struct stun_name *s, struct stun_look *l)
 {
-	struct snet_addr found[NET_ADDRS];
-	struct snet_error err = { 0 };
-	size_t n = 0;
-	int rc = stun_host(text, STUN_PORT, false, found, &n, &err);
-
-	if (rc == SNET_EINVAL)
-		opts_misuse(&self, "%s", err.text);
-	if (rc)
-		out_error(&err, OPT_NONE, OPT_NONE, false);
-	for (size_t j = 0; j < 2; j++) {
-		struct stun_look *l = &looks[j];
-
-		for (size_t i = 0; i < n; i++) {
-			if (found[i].sa.sa_family != l->family)
-				continue;
-			l->names[l->n] = text;
-			l->servers[l->n++] = found[i];
-			break;
-		}
+	for (size_t i = 0; i < s->n_addrs; i++) {
+		if (s->addrs[i].sa.sa_family != l->family)
+			continue;
+		l->names[l->n] = s->text;
+		l->servers[l->n++] = s->addrs[i];
+		break;
 	}
 }
 
@@ -185,21 +172,28 @@ static int open_probe(struct stun_look *l, struct snet_error *err)
 	return rc ? rc : begin(l, err);
 }
 
-static int ask_all(int n, char **servers, struct snet_error *err)
+/* Whoever is not known by now was said, and costs the others nothing. */
+static void ask_all(void *user)
 {
+	struct snet_error err = { 0 };
 	int rc = SNET_OK;
 
-	for (int i = 0; i < n; i++)
-		add_server(servers[i]);
-	for (size_t i = 0; i < 2 && !rc; i++)
+	(void)user;
+	for (size_t i = 0; i < 2 && !rc; i++) {
+		for (unsigned j = 0; j < names.n; j++)
+			add_server(&names.v[j], &looks[i]);
 		if (looks[i].n)
-			rc = open_probe(&looks[i], err);
+			rc = open_probe(&looks[i], &err);
+	}
 	if (!rc && !looks[0].probe && !looks[1].probe)
 		rc = looks[0].n + looks[1].n
-			     ? snet_fail(err, SNET_EINVAL,
+			     ? snet_fail(&err, SNET_EINVAL,
 					 "--bind: no server is of that family")
-			     : snet_fail(err, SNET_ERESOLVE, "no server has an address");
-	return rc;
+			     : snet_fail(&err, SNET_ERESOLVE, "no server has an address");
+	if (rc)
+		run_done(&run, &err, OPT_NONE);
+	else
+		ready_say();
 }
 
 static void on_stats(void *user)
@@ -226,23 +220,27 @@ static void check(int n)
 int main(int argc, char **argv)
 {
 	struct snet_error err = { 0 };
-	int i, rc;
+	int i;
 
 	cli.timeout = 3 * SNET_SEC;
 	i = run_start(&self, argc, argv);
 	check(argc - i);
+	for (; i < argc; i++)
+		if (stun_names_add(&names, argv[i], &err))
+			opts_misuse(&self, "%s", err.text);
 	run.on_stats = on_stats;
 	again.fn = on_again;
 	if (run_init(&run, &err))
 		return tool_fail(&err);
-	rc = serve.n ? stun_serve_new(&server, &run, serve.v, serve.n, &err)
-		     : ask_all(argc - i, argv + i, &err);
-	if (rc)
+	if (names.n)
+		stun_names_look_up(&names, run.loop, ask_all, NULL);
+	else if (stun_serve_new(&server, &run, serve.v, serve.n, &err))
 		run_done(&run, &err, OPT_NONE);
 	else
 		ready_say();
 	run_loop(&run);
 	snet_timer_stop(run.loop, &again);
+	stun_names_fini(&names);
 	for (size_t j = 0; j < 2; j++)
 		snet_probe_free(looks[j].probe);
 	stun_serve_free(server);

@@ -295,10 +295,29 @@ static bool is_v6(const char *host)
 			    !strpbrk(host + n + 1, "%[]:/?@ \t"));
 }
 
+static const char names[] = "abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ0123456789._-";
+
+static bool is_srv(const struct snet_url *u)
+{
+	return !strcmp(u->scheme, "srv");
+}
+
+static const char *take_service(struct snet_url *u, const char *text)
+{
+	if (!*text)
+		return "host: there is none, want the name of a service";
+	if (strchr(text, ':'))
+		return "port: there is none in an address of a service, which has its own";
+	if (strlen(text) >= sizeof(u->host))
+		return "host: longer than 255 bytes";
+	if (text[strspn(text, names)])
+		return "host: want the name of a service";
+	strcpy(u->host, text);
+	return NULL;
+}
+
 static const char *take_host(struct snet_url *u, const char *text)
 {
-	static const char name[] =
-		"abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ0123456789._-";
 	const char *host, *port;
 	uint32_t number_of;
 	size_t n;
@@ -314,7 +333,7 @@ static const char *take_host(struct snet_url *u, const char *text)
 		return "host: not an IPv6 address in brackets";
 	if (*text != '[' && strchr(u->host, ':'))
 		return "host: an IPv6 address goes in brackets, [::1]:9000";
-	if (*text != '[' && u->host[strspn(u->host, name)])
+	if (*text != '[' && u->host[strspn(u->host, names)])
 		return "host: want a name or a numeric address";
 	if (number(&number_of, port, UINT16_MAX))
 		return "port: want a number from 0 to 65535";
@@ -337,7 +356,7 @@ int snet_url_parse(struct snet_url *out, const char *text, struct snet_error *er
 	if (!wrong)
 		wrong = take_room(&u, copy);
 	if (!wrong)
-		wrong = take_host(&u, copy);
+		wrong = is_srv(&u) ? take_service(&u, copy) : take_host(&u, copy);
 	if (wrong)
 		return snet_fail(err, SNET_EINVAL, "address '%s': %s", shown(text, safe),
 				 wrong);
@@ -348,12 +367,14 @@ int snet_url_parse(struct snet_url *out, const char *text, struct snet_error *er
 const char *snet_url_print(const struct snet_url *u, char out[static SNET_URL_TEXT])
 {
 	bool v6 = strchr(u->host, ':');
-	char key[SNET_KEYID_TEXT] = "";
+	char key[SNET_KEYID_TEXT] = "", port[8] = "";
 
 	if (u->has_key)
 		snet_keyid_print(u->key, key);
-	snprintf(out, SNET_URL_TEXT, "%s://%s%s%s:%u%s%s%s%s", u->scheme, v6 ? "[" : "",
-		 u->host, v6 ? "]" : "", u->port, u->room[0] ? "/" : "", u->room,
-		 u->has_key ? "#" : "", key);
+	if (!is_srv(u))
+		snprintf(port, sizeof(port), ":%u", u->port);
+	snprintf(out, SNET_URL_TEXT, "%s://%s%s%s%s%s%s%s%s", u->scheme, v6 ? "[" : "", u->host,
+		 v6 ? "]" : "", port, u->room[0] ? "/" : "", u->room, u->has_key ? "#" : "",
+		 key);
 	return out;
 }

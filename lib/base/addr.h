@@ -44,11 +44,12 @@ const char *snet_keyid_print(const uint8_t id[static SNET_KEYID_BYTES],
 #define SNET_ROOM_MAX 64 /* characters of the name of a room */
 
 /* What a person writes: scheme "://" host ":" port [ "/" room ] [ "#" keyid ], or host:port
- * alone, which means quic. Schemes that begin with "ice+" have a room, and no others. */
+ * alone, which means quic. Schemes that begin with "ice+" have a room, and no others; "srv" has
+ * no port: its host is the name of a service, RFC 2782. */
 struct snet_url {
 	char scheme[12];
-	char host[256]; /* without brackets; "" = every address, for listening */
-	uint16_t port;
+	char host[256];               /* without brackets; "" = every address, for listening */
+	uint16_t port;                /* of srv: 0 */
 	char room[SNET_ROOM_MAX + 1]; /* "": none */
 	bool has_key;
 	uint8_t key[SNET_KEYID_BYTES];

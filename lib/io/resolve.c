@@ -351,19 +351,20 @@ static bool is_text(const char *s)
 static int begin(struct snet_resolve **out, struct snet_loop *l,
 		 const struct snet_resolve_opts *o, struct snet_error *err)
 {
+	const char *servers = o->servers ? o->servers : getenv("SNET_DNS");
 	struct snet_resolve *r;
 
 	if (!o->host || !*o->host)
 		return snet_fail(err, SNET_EINVAL, "no host to resolve");
 	if (strlen(o->host) >= HOST_MAX || !is_text(o->host) ||
-	    (o->servers && strlen(o->servers) >= SERVERS_MAX))
+	    (servers && strlen(servers) >= SERVERS_MAX))
 		return snet_fail(err, SNET_EINVAL, "what is to be resolved cannot be a name");
 	r = calloc(1, sizeof(*r));
 	if (!r)
 		return snet_fail(err, SNET_ENOMEM, "%s", o->host);
 	r->loop = l;
 	strcpy(r->host, o->host);
-	strcpy(r->servers, o->servers ? o->servers : "");
+	strcpy(r->servers, servers ? servers : "");
 	r->port = o->port;
 	r->family = o->family;
 	r->timeout = o->timeout ? o->timeout : TIMEOUT;

@@ -15,11 +15,12 @@ struct snet_resolve; /* one question */
 #define SNET_RESOLVE_MAX 8 /* addresses of one name that are told */
 
 struct snet_resolve_opts {
-	const char *host;    /* a name, or a numeric address, "fe80::1%eth0" too; copied */
-	uint16_t port;       /* put into the addresses; of no use to snet_resolve_srv */
-	int family;          /* AF_INET, AF_INET6, AF_UNSPEC: both; as port */
-	snet_time timeout;   /* 0: 5 s */
-	const char *servers; /* "address:port,..." for resolv.conf's, NULL; copied */
+	const char *host;  /* a name, or a numeric address, "fe80::1%eth0" too; copied */
+	uint16_t port;     /* put into the addresses; of no use to snet_resolve_srv */
+	int family;        /* AF_INET, AF_INET6, AF_UNSPEC: both; as port */
+	snet_time timeout; /* 0: 5 s */
+	const char
+		*servers; /* "address:port,..."; NULL: of $SNET_DNS, or resolv.conf; copied */
 };
 
 /* Once, from the loop, never from within snet_resolve_new; the question is freed after it

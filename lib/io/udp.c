@@ -52,6 +52,8 @@ static void hand_on(struct snet_udp *u, const struct snet_path *path, uint8_t ec
 		u->ev->on_datagram(path, ecn, p, n, u->user);
 	else if (class == SNET_UDP_STUN && u->ev->on_stun)
 		u->ev->on_stun(path, p, n, u->user);
+	else if (class == SNET_UDP_OTHER && u->ev->on_other)
+		u->ev->on_other(path, ecn, p, n, u->user);
 }
 
 static void split(struct snet_udp *u, struct msghdr *m, uint8_t *p, size_t n)

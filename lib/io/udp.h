@@ -32,6 +32,9 @@ struct snet_udp_events {
 	void (*on_writable)(void *user);
 	/* Of one with a carrier: there is no way to anybody any more. NULL allowed. */
 	void (*on_gone)(const char *why, void *user);
+	/* As on_datagram, for what is neither QUIC nor STUN; NULL: dropped. */
+	void (*on_other)(const struct snet_path *path, uint8_t ecn, uint8_t *p, size_t n,
+			 void *user);
 };
 
 /* In place of a socket: whoever carries the datagrams, and hands in what comes. */

@@ -448,7 +448,7 @@ int hub_target(struct hub *h, const char *operand, struct snet_error *err)
 
 	if (rc)
 		return rc;
-	if (!url.port)
+	if (!url.port && strcmp(url.scheme, "srv"))
 		return snet_fail(err, SNET_EINVAL, "%s: port 0 cannot be dialled", operand);
 	if (!url.has_key)
 		rc = net_check_trust(&h->net, err);

@@ -6,47 +6,9 @@
 
 #include "base/list.h"
 #include "cli/duct.h"
+#include "cli/mate.h"
 #include "cli/net_meet.h"
 #include "cli/run.h"
-#include "mesh/link.h"
-
-struct child;
-struct hub;
-
-struct mate_counts {
-	uint64_t sent_messages, sent_bytes, received_messages, received_bytes, dropped_messages;
-};
-
-/* Where a mate is dialled, until it is there. */
-struct target {
-	bool begun;
-	struct snet_url url;
-	struct snet_addr addrs[NET_ADDRS];
-	size_t n_addrs, next_addr;
-	struct snet_resolve *resolve; /* the name is being looked up; NULL */
-	struct snet_call *call;       /* to somebody in a room; NULL */
-	struct snet_link link;
-	struct snet_timer timer;
-	struct snet_error last; /* why the last attempt came to nothing */
-};
-
-/* One peer as this program sees it: to be dialled, there, or going. */
-struct mate {
-	struct snet_list node;
-	struct hub *hub;
-	uint32_t number;
-	const char *name; /* in roster or allow file; NULL */
-	struct snet_peer *peer;
-	struct child *child; /* --exec; NULL */
-	bool up, full, paused, eof, finished, flushed;
-	uint64_t item; /* the last that was for it */
-	bool unwanted; /* no blame for its end: it never said hello, or its place was taken */
-	struct mate_counts count;
-	struct snet_timer idle;    /* --idle-timeout */
-	snet_time active;          /* its last message, either way */
-	struct snet_timer parting; /* for whoever dialled to close first */
-	struct target *target;     /* when this side dials; NULL */
-};
 
 struct hub {
 	struct run *run;
@@ -111,27 +73,6 @@ void hub_over_init(struct hub *h);
 void hub_check(struct hub *h); /* is it over? */
 void hub_blame(struct hub *h, const struct snet_error *err, uint64_t peer);
 void hub_check_enough(struct hub *h); /* --count, --replies */
-
-/* ---- mate.c */
-/* url: where to dial it, NULL for one that came. */
-struct mate *mate_new(struct hub *h, uint32_t number, const struct snet_url *url);
-void mate_free(struct mate *m);
-void mate_accept(struct hub *h, struct snet_conn *c);
-extern const struct snet_peer_events mate_peer_events;
-
-/* ---- mate_dial.c */
-void mate_dial(struct mate *m); /* again and again until --wait is over */
-void mate_on_timer(struct snet_timer *t, snet_time now);
-void mate_failed(struct mate *m, int code, const char *why); /* an attempt */
-void mate_hang_up(struct mate *m); /* neither looked up nor called any more */
-/* The way to whom a call was for; or that there is none. */
-void mate_met(struct mate *m, struct snet_endpoint *e, const struct snet_addr *to);
-void mate_unmet(struct mate *m, const struct snet_error *err);
-/* As --overflow says. */
-void mate_send(struct mate *m, const struct input_message *msg);
-void mate_finish(struct mate *m);
-void mate_check(struct mate *m); /* closes when both directions are done */
-void mate_pause(struct mate *m, bool pause);
 
 /* ---- hub_events.c */
 void hub_say_up(const struct mate *m);

@@ -32,8 +32,12 @@ static void step(struct mate *m, enum snet_link_event ev);
 
 void mate_failed(struct mate *m, int code, const char *why)
 {
+	struct snet_url u = m->target->url;
+	char url[SNET_URL_TEXT];
+
+	u.has_key = false;
 	snet_fail(&m->target->last, code ? code : SNET_EUNREACH, "%s", why);
-	say_more("%s:%u: %s", m->target->url.host, m->target->url.port, why);
+	say_more("%s: %s", snet_url_print(&u, url), why);
 	if (cli.wait && may_pass(code) && m->target->link.state != SNET_LINK_CLOSED &&
 	    !m->hub->draining)
 		step(m, SNET_LINK_LOST);
@@ -116,13 +120,94 @@ static void on_resolved(const struct snet_addr *v, size_t n, const struct snet_e
 	struct target *t = m->target;
 
 	t->resolve = NULL;
+	t->next_addr = 0;
+	if (!err) {
+		t->n_addrs = n < NET_ADDRS ? n : NET_ADDRS;
+		memcpy(t->addrs, v, t->n_addrs * sizeof(*v));
+	}
+	if (t->n_addrs) /* what was known before is still worth a try */
+		dial_next(m);
+	else
+		mate_failed(m, err->code, err->text);
+}
+
+/* When all addresses have had their turn the name is looked up again: it may have moved. */
+static int look_up(struct mate *m, struct snet_error *err)
+{
+	struct target *t = m->target;
+
+	if (net_numeric(&t->url, &t->addrs[0])) {
+		t->n_addrs = 1;
+		t->next_addr = 0;
+		dial_next(m);
+		return SNET_OK;
+	}
+	if (!t->last.code)
+		snet_fail(&t->last, SNET_ETIMEOUT, "its name is being looked up");
+	return net_look_up(&t->resolve, m->hub->run->loop, &t->url, on_resolved, m, err);
+}
+
+static struct mate *undialled(struct hub *h)
+{
+	for (struct snet_list *n = h->mates.next; n != &h->mates; n = n->next) {
+		struct mate *m = SNET_OF(n, struct mate, node);
+
+		if (!m->target->begun)
+			return m;
+	}
+	return NULL;
+}
+
+static void dial(struct mate *m);
+
+static void become(struct mate *m, const struct snet_dns_target *to)
+{
+	struct snet_url *u = &m->target->url;
+
+	strcpy(u->scheme, "quic");
+	memcpy(u->host, to->host, sizeof(to->host));
+	u->port = to->port;
+}
+
+/* Each target of a service is a peer: this one, and others. All of them first: an attempt that
+ * fails at once may take the others with it. */
+static void on_targets(const struct snet_dns_target *v, size_t n, const struct snet_error *err,
+		       void *user)
+{
+	struct mate *m = user, *other;
+	struct hub *h = m->hub;
+
+	m->target->resolve = NULL;
 	if (err) {
 		mate_failed(m, err->code, err->text);
 		return;
 	}
-	t->n_addrs = n < NET_ADDRS ? n : NET_ADDRS;
-	memcpy(t->addrs, v, t->n_addrs * sizeof(*v));
-	dial_next(m);
+	for (size_t i = 1; i < n; i++) {
+		other = mate_new(h, h->next_number, &m->target->url);
+		if (!other) {
+			mate_failed(m, SNET_ENOMEM, snet_err_text(SNET_ENOMEM));
+			return;
+		}
+		h->next_number++;
+		become(other, &v[i]);
+	}
+	become(m, &v[0]);
+	m->target->last.code = SNET_OK;
+	dial(m);
+	while ((other = undialled(h)))
+		mate_dial(other);
+}
+
+/* The targets of a service. */
+static int seek(struct mate *m, struct snet_error *err)
+{
+	struct target *t = m->target;
+
+	if (t->resolve)
+		return SNET_OK;
+	if (!t->last.code)
+		snet_fail(&t->last, SNET_ETIMEOUT, "the service is being looked up");
+	return net_look_up_srv(&t->resolve, m->hub->run->loop, &t->url, on_targets, m, err);
 }
 
 static void dial(struct mate *m)
@@ -133,10 +218,12 @@ static void dial(struct mate *m)
 
 	if (t->url.room[0])
 		rc = call(m, &err);
-	else if (t->n_addrs)
+	else if (!strcmp(t->url.scheme, "srv"))
+		rc = seek(m, &err);
+	else if (t->next_addr < t->n_addrs)
 		dial_next(m);
 	else if (!t->resolve)
-		rc = net_look_up(&t->resolve, m->hub->run->loop, &t->url, on_resolved, m, &err);
+		rc = look_up(m, &err);
 	if (rc)
 		mate_failed(m, rc, err.text);
 }

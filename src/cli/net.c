@@ -156,12 +156,15 @@ static int target_of_roster(const struct roster_member *m, struct snet_url *out,
 
 int net_check_scheme(const struct snet_url *u, const char *text, struct snet_error *err)
 {
-	if (!strcmp(u->scheme, "quic") || !strcmp(u->scheme, "ice+ws") ||
-	    !strcmp(u->scheme, "ice+wss"))
-		return SNET_OK;
-	return snet_fail(err, SNET_EINVAL,
-			 "%s: scheme '%s' is not known; quic://, ice+ws:// and ice+wss:// are",
-			 text, u->scheme);
+	static const char *const known[] = { "quic", "ice+ws", "ice+wss", "srv" };
+
+	for (size_t i = 0; i < sizeof(known) / sizeof(known[0]); i++)
+		if (!strcmp(u->scheme, known[i]))
+			return SNET_OK;
+	return snet_fail(
+		err, SNET_EINVAL,
+		"%s: scheme '%s' is not known; quic://, ice+ws://, ice+wss:// and srv:// are",
+		text, u->scheme);
 }
 
 int net_target(const struct net *n, const char *text, struct snet_url *out,
@@ -238,13 +241,6 @@ bool net_numeric(const struct snet_url *u, struct snet_addr *out)
 	return true;
 }
 
-static const char *name_servers(void)
-{
-	const char *s = getenv("SNET_DNS");
-
-	return s && *s ? s : NULL;
-}
-
 int net_look_up(struct snet_resolve **out, struct snet_loop *l, const struct snet_url *u,
 		snet_resolve_fn *done, void *user, struct snet_error *err)
 {
@@ -252,10 +248,17 @@ int net_look_up(struct snet_resolve **out, struct snet_loop *l, const struct sne
 					     .port = u->port,
 					     .family = cli.only_ipv4   ? AF_INET
 						       : cli.only_ipv6 ? AF_INET6
-								       : AF_UNSPEC,
-					     .servers = name_servers() };
+								       : AF_UNSPEC };
 
 	return snet_resolve_new(out, l, &o, done, user, err);
+}
+
+int net_look_up_srv(struct snet_resolve **out, struct snet_loop *l, const struct snet_url *u,
+		    snet_resolve_srv_fn *done, void *user, struct snet_error *err)
+{
+	const struct snet_resolve_opts o = { .host = u->host };
+
+	return snet_resolve_srv(out, l, &o, done, user, err);
 }
 
 /* Every address: one IPv6 socket takes IPv4 too, where the kernel has IPv6. */
@@ -282,6 +285,9 @@ int net_listen(struct net *n, const struct snet_url *at, int fd,
 	size_t k;
 	int rc;
 
+	if (at && !strcmp(at->scheme, "srv"))
+		return snet_fail(err, SNET_EINVAL, "srv://%s: a service can only be dialled",
+				 at->host);
 	if (fd >= 0)
 		return n->transport->bind(&n->listener, n->loop, NULL, fd, &n->config, ev, user,
 					  err);

@@ -35,7 +35,8 @@ int net_check_trust(const struct net *n, struct snet_error *err);
 int net_target(const struct net *n, const char *text, struct snet_url *out,
 	       const struct roster_member **member, struct snet_error *err);
 
-/* SNET_EINVAL: an address of a scheme that peers are not reached by. text: for err. */
+/* SNET_EINVAL: an address of a scheme that peers are not reached by. text: for err. A service,
+ * srv://, is good for dialling alone. */
 int net_check_scheme(const struct snet_url *u, const char *text, struct snet_error *err);
 
 /* Addresses of a host, at most NET_ADDRS; -4 and -6 are heeded.
@@ -49,6 +50,10 @@ bool net_numeric(const struct snet_url *u, struct snet_addr *out);
 /* As net_resolve, not passive, without blocking, as snet_resolve_new. $SNET_DNS is heeded. */
 int net_look_up(struct snet_resolve **out, struct snet_loop *l, const struct snet_url *u,
 		snet_resolve_fn *done, void *user, struct snet_error *err);
+
+/* As snet_resolve_srv, of an address srv://. */
+int net_look_up_srv(struct snet_resolve **out, struct snet_loop *l, const struct snet_url *u,
+		    snet_resolve_srv_fn *done, void *user, struct snet_error *err);
 
 /* fd: from socket activation, or -1. */
 int net_listen(struct net *n, const struct snet_url *at, int fd,

@@ -25,6 +25,7 @@ struct signal_pipe {
 	char token[SNET_SIGNAL_TOKEN_MAX + 1];
 	struct snet_addr addrs[NET_ADDRS];
 	size_t n, at;
+	struct snet_resolve *resolve; /* the server's name is being looked up; NULL */
 	struct snet_timer again;
 	snet_time deadline, pause;
 	struct snet_signal_client *client;
@@ -41,6 +42,8 @@ static void finish(struct signal_pipe *p, const struct snet_error *why)
 	struct snet_error err = { 0 };
 
 	snet_timer_stop(p->run->loop, &p->again);
+	snet_resolve_free(p->resolve);
+	p->resolve = NULL;
 	duct_hold(&p->duct);
 	if (p->joined)
 		out_event("signal.left", out_text("room", p->url.room),
@@ -268,6 +271,21 @@ static void dial(struct signal_pipe *p)
 		failed(p, &err);
 }
 
+static void on_resolved(const struct snet_addr *v, size_t n, const struct snet_error *err,
+			void *user)
+{
+	struct signal_pipe *p = user;
+
+	p->resolve = NULL;
+	if (err) {
+		failed(p, err);
+		return;
+	}
+	p->n = n < NET_ADDRS ? n : NET_ADDRS;
+	memcpy(p->addrs, v, p->n * sizeof(*v));
+	dial(p);
+}
+
 static void start(struct signal_pipe *p)
 {
 	struct snet_url host = { .port = p->url.port };
@@ -275,10 +293,8 @@ static void start(struct signal_pipe *p)
 
 	memcpy(host.host, p->url.host, sizeof(host.host));
 	p->n = p->at = 0;
-	if (net_resolve(&host, false, p->addrs, &p->n, &err))
+	if (net_look_up(&p->resolve, p->run->loop, &host, on_resolved, p, &err))
 		failed(p, &err);
-	else
-		dial(p);
 }
 
 static void on_again(struct snet_timer *t, snet_time now)
@@ -350,6 +366,7 @@ void signal_pipe_free(struct signal_pipe *p)
 	if (!p)
 		return;
 	snet_timer_stop(p->run->loop, &p->again);
+	snet_resolve_free(p->resolve);
 	snet_signal_client_free(p->client);
 	duct_fini(&p->duct);
 	snet_buf_free(&p->line);

@@ -229,6 +229,9 @@ static const struct {
 	{ "ice+ws://[::1]:7/a.b-c_~#" KEY, "ice+ws", "::1",    "ice+ws://[::1]:7/a.b-c_~#" KEY, 7, true },
 	{ "x://h:1",                   "x",     "h",           "x://h:1",                 1,     false },
 	{ "abcdefghij1://h:1",         "abcdefghij1", "h",     "abcdefghij1://h:1",       1,     false },
+	{ "srv://_snet._udp.example.org", "srv", "_snet._udp.example.org", "srv://_snet._udp.example.org", 0, false },
+	{ "srv://parties#" KEY,        "srv",   "parties",     "srv://parties#" KEY,      0,     true  },
+	{ "srvx://h:1",                "srvx",  "h",           "srvx://h:1",              1,     false },
 };
 /* clang-format on */
 
@@ -302,6 +305,13 @@ static const struct {
 	{ "host:9000#" KEY "=",        "key id:" },
 	{ "host:9000#" KEY "#" KEY,    "key id:" },
 	{ "#" KEY,                     "port:"   },
+	{ "srv://",                    "host:"   },
+	{ "srv://#" KEY,               "host:"   },
+	{ "srv://name/room",           "host:"   },
+	{ "srv://[::1]",               "port:"   },
+	{ "srv://name:9000",           "port:"   },
+	{ "srv://name:",               "port:"   },
+	{ "srv://name#abc",            "key id:" },
 };
 /* clang-format on */
 
@@ -345,6 +355,13 @@ static void hosts_are_at_most_255_bytes(void **state)
 		assert_int_equal(strlen(printed), 11 + 3 + n + 6 + 44);
 	}
 	assert_non_null(strstr(err.text, "...'"));
+	for (size_t n = 250; n < 380; n++) {
+		strcpy(text, "srv://");
+		memset(text + 6, 'h', n);
+		strcpy(text + 6 + n, "#" KEY);
+		assert_int_equal(snet_url_parse(&u, text, &err),
+				 n > 255 ? SNET_EINVAL : SNET_OK);
+	}
 }
 
 static void an_error_repeats_no_control_bytes(void **state)
