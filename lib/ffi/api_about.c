@@ -161,29 +161,3 @@ int32_t stoffelnet_manager_descriptor(void *manager)
 	snet_ffi_manager_quit(m);
 	return rc;
 }
-
-/* ---- NAT traversal: that part of the library is not there yet */
-
-static int32_t not_built(void)
-{
-	return snet_ffi_fail(STOFFELNET_ERR_RUNTIME,
-			     "NAT traversal is not built into this library");
-}
-
-int32_t stoffelnet_manager_set_nat_traversal(void *manager, int32_t enabled)
-{
-	if (!manager)
-		return snet_ffi_fail(STOFFELNET_ERR_NULL_POINTER, "Null manager handle");
-	return enabled ? not_built() : STOFFELNET_OK; /* off is what it is */
-}
-
-int32_t stoffelnet_manager_add_stun_server(void *manager, const char *address)
-{
-	struct snet_addr at;
-	int32_t rc;
-
-	if (!manager)
-		return snet_ffi_fail(STOFFELNET_ERR_NULL_POINTER, "Null manager handle");
-	rc = snet_ffi_parse(&at, address, "address");
-	return rc ? rc : not_built();
-}

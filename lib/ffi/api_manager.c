@@ -6,7 +6,7 @@
 #include "crypto/hash.h"
 #include "crypto/identity.h"
 #include "ffi/agree.h"
-#include "ffi/manager.h"
+#include "ffi/nat.h"
 
 /* ---- making one */
 
@@ -32,12 +32,12 @@ static void bind_it(void *arg)
 	struct binding *b = arg;
 	struct snet_ffi_manager *m = b->m;
 	struct snet_ffi_runtime *rt = m->rt;
-	struct snet_transport_config cfg = { .identity = m->identity,
-					     .trust = m->trust,
-					     .role = m->role };
 
+	m->config.identity = m->identity;
+	m->config.trust = m->trust;
+	m->config.role = m->role;
 	b->rc = snet_transport_quic.bind(
-		&m->endpoint, rt->loop, &m->at, -1, &cfg,
+		&m->endpoint, rt->loop, &m->at, -1, &m->config,
 		m->role == SNET_ROLE_CLIENT ? &dials_only : &snet_ffi_endpoint_events, m,
 		&b->err);
 	if (b->rc)
@@ -75,6 +75,8 @@ static struct snet_ffi_manager *born(struct snet_ffi_runtime *rt, const struct s
 	snet_list_init(&m->connects);
 	snet_list_init(&m->accepts);
 	snet_list_init(&m->incoming);
+	snet_list_init(&m->nat.rooms);
+	snet_list_init(&m->nat.exchanges);
 	snet_list_init(&m->any[0]);
 	snet_list_init(&m->any[1]);
 	return m;
@@ -175,30 +177,43 @@ void snet_ffi_manager_quit(struct snet_ffi_manager *m)
 	snet_ffi_runtime_free(rt);
 }
 
+static int32_t in_room(struct snet_ffi_node *n, const char *address)
+{
+	struct snet_url u;
+	int32_t rc = snet_ffi_parse_room(&u, address);
+
+	if (rc)
+		return rc;
+	n->room = malloc(sizeof(u));
+	if (!n->room)
+		return snet_ffi_fail(STOFFELNET_ERR_RUNTIME, "out of memory");
+	*n->room = u;
+	n->bound = n->pinned = u.has_key;
+	memcpy(n->key, u.key, sizeof(n->key));
+	return STOFFELNET_OK;
+}
+
 int32_t stoffelnet_manager_add_node(void *manager, const char *address, uint64_t party_id)
 {
 	struct snet_ffi_manager *m = manager;
-	struct snet_ffi_node *nodes;
-	struct snet_addr a;
+	struct snet_ffi_node n = { .id = party_id };
 	int32_t rc;
 
 	if (!m)
 		return snet_ffi_fail(STOFFELNET_ERR_NULL_POINTER, "Null manager handle");
 	if (!address)
 		return snet_ffi_fail(STOFFELNET_ERR_NULL_POINTER, "Null address");
-	rc = snet_ffi_parse(&a, address, "address");
+	rc = strncmp(address, "ice+", 4) ? snet_ffi_parse(&n.addr, address, "address")
+					 : in_room(&n, address);
 	if (!rc)
 		rc = snet_ffi_manager_enter(m);
-	if (rc)
+	if (rc) {
+		free(n.room);
 		return rc;
-	nodes = m->n_nodes < SNET_FFI_NODES
-			? realloc(m->nodes, (m->n_nodes + 1) * sizeof(*nodes))
-			: NULL;
-	if (nodes) {
-		m->nodes = nodes;
-		nodes[m->n_nodes++] = (struct snet_ffi_node){ .id = party_id, .addr = a };
-	} else {
+	}
+	if (snet_ffi_manager_add(m, &n)) {
 		rc = snet_ffi_fail(STOFFELNET_ERR_RUNTIME, "no room for another node");
+		free(n.room);
 	}
 	snet_ffi_manager_quit(m);
 	return rc;

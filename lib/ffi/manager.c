@@ -7,7 +7,7 @@
 #include "crypto/allow.h"
 #include "crypto/identity.h"
 #include "ffi/agree.h"
-#include "ffi/manager.h"
+#include "ffi/nat.h"
 
 /* A connection nobody has accepted yet. */
 struct incoming {
@@ -56,12 +56,33 @@ void snet_ffi_counts_add(struct snet_ffi_counts *to, const struct snet_ffi_count
 
 /* ---- who is who */
 
+int snet_ffi_manager_add(struct snet_ffi_manager *m, const struct snet_ffi_node *n)
+{
+	struct snet_ffi_node *nodes =
+		m->n_nodes < SNET_FFI_NODES
+			? realloc(m->nodes, (m->n_nodes + 1) * sizeof(*nodes))
+			: NULL;
+
+	if (!nodes)
+		return SNET_ENOMEM;
+	m->nodes = nodes;
+	nodes[m->n_nodes++] = *n;
+	return SNET_OK;
+}
+
 static const struct snet_ffi_node *node_of(struct snet_ffi_manager *m, uint64_t id)
 {
 	for (size_t i = 0; i < m->n_nodes; i++)
 		if (m->nodes[i].id == id)
 			return &m->nodes[i];
 	return NULL;
+}
+
+int snet_ffi_manager_know(struct snet_ffi_manager *m, uint64_t id)
+{
+	const struct snet_ffi_node n = { .id = id };
+
+	return node_of(m, id) ? SNET_OK : snet_ffi_manager_add(m, &n);
 }
 
 static bool is_it(const struct snet_ffi_link *l, const struct snet_ffi_node *n, uint64_t id)
@@ -188,22 +209,32 @@ struct snet_ffi_link *snet_ffi_manager_accept(struct snet_ffi_manager *m)
 	return NULL;
 }
 
-static void on_accept(struct snet_endpoint *e, struct snet_conn *c, void *user)
+void snet_ffi_manager_take(struct snet_ffi_manager *m, struct snet_conn *c, const uint64_t *id)
 {
-	struct snet_ffi_manager *m = user;
 	struct snet_peer_opts opts = snet_ffi_manager_opts(m);
+	bool unwanted = m->role == SNET_ROLE_CLIENT;
 	struct snet_ffi_wire *w = NULL;
 
-	(void)e;
 	pthread_mutex_lock(&m->rt->lock);
-	if (!m->closing)
+	unwanted = unwanted || m->closing;
+	if (!unwanted)
 		w = snet_ffi_wire_new(m);
+	if (w && id) {
+		w->met = true;
+		w->met_id = *id;
+	}
 	if (!w)
-		c->transport->close(c, m->closing ? SNET_OK : SNET_ENOMEM,
+		c->transport->close(c, unwanted ? SNET_OK : SNET_ENOMEM,
 				    "Connection closed gracefully");
 	else if (snet_peer_accept(&w->peer, m->rt->loop, c, &opts, &snet_ffi_wire_events, w))
 		snet_ffi_wire_free(w);
 	pthread_mutex_unlock(&m->rt->lock);
+}
+
+static void on_accept(struct snet_endpoint *e, struct snet_conn *c, void *user)
+{
+	(void)e;
+	snet_ffi_manager_take(user, c, NULL);
 }
 
 static void on_refused(struct snet_endpoint *e, const struct snet_addr *from, int code,
@@ -258,6 +289,7 @@ static void begin_end(struct snet_ffi_manager *m)
 	m->ending = true;
 	snet_ffi_op_end_all(&m->accepts, STOFFELNET_ERR_CONNECTION,
 			    "the manager has been destroyed");
+	snet_ffi_nat_stop(m, "the manager has been destroyed");
 	snet_ffi_dial_stop_all(m);
 	snet_ffi_agree_stop(m);
 	for (int i = 0; i < 2; i++)
@@ -283,6 +315,7 @@ static void finish_end(struct snet_ffi_manager *m)
 		snet_ffi_link_leave(SNET_OF(m->links.next, struct snet_ffi_link, node));
 	pthread_mutex_unlock(&m->rt->lock);
 	snet_transport_quic.unbind(e);
+	snet_ffi_nat_leave(m);
 	pthread_mutex_lock(&m->rt->lock);
 	pthread_cond_broadcast(&m->rt->changed);
 	snet_ffi_manager_free(m);
@@ -311,6 +344,9 @@ void snet_ffi_manager_free(struct snet_ffi_manager *m)
 	snet_identity_free(m->identity);
 	snet_trust_free(m->trust);
 	snet_ffi_runtime_free(m->rt);
+	snet_ffi_nat_fini(m);
+	for (size_t i = 0; i < m->n_nodes; i++)
+		free(m->nodes[i].room);
 	free(m->nodes);
 	free(m);
 }

@@ -4,6 +4,7 @@
 #define SNET_FFI_MANAGER_H
 
 #include "ffi/link.h"
+#include "nat/driver.h"
 
 /* One connection. Until it is up it has no link. */
 struct snet_ffi_wire {
@@ -14,15 +15,28 @@ struct snet_ffi_wire {
 	struct snet_ffi_dial *dial; /* NULL: incoming, or done with */
 	snet_time up_at;
 	bool dialled, loser, flushed, eof;
+	bool met; /* by a way (ffi/nat.h) to or from this party: */
+	uint64_t met_id;
 	bool said_digest; /* ours went out on it */
 	bool owes_digest; /* it could not: on_drain */
 };
 
 struct snet_ffi_node {
 	uint64_t id;
-	struct snet_addr addr;
-	bool bound; /* key: who answered there last */
+	struct snet_addr addr; /* AF_UNSPEC: there is a way to it (ffi/nat.h) */
+	struct snet_url *room; /* own; the way is there; NULL */
+	bool bound;            /* key: who answered there last, */
+	bool pinned;           /* or who alone may */
 	uint8_t key[SNET_KEYID_BYTES];
+};
+
+/* Ways that ICE finds, ffi/nat.h. */
+struct snet_ffi_nat {
+	bool on;
+	struct snet_ice_server servers[SNET_ICE_SERVERS]; /* own: hosts, credentials */
+	size_t n_servers;
+	struct snet_list rooms, exchanges;
+	size_t n_rooms, n_exchanges;
 };
 
 /* May what needs an agreed ordering be sent? */
@@ -36,6 +50,7 @@ struct snet_ffi_manager {
 	enum snet_role role;
 	struct snet_identity *identity;
 	struct snet_trust *trust;
+	struct snet_transport_config config;
 	struct snet_endpoint *endpoint;
 	struct snet_addr at;
 	struct snet_ffi_node *nodes;
@@ -57,6 +72,7 @@ struct snet_ffi_manager {
 	uint32_t parties, clients;          /* expected; SNET_ORDERING_ANY: not given */
 	snet_time consensus_timeout;
 	char why_not[256]; /* the gate has failed */
+	struct snet_ffi_nat nat;
 	bool closing, ending, gone;
 };
 
@@ -74,6 +90,11 @@ void snet_ffi_manager_signal(struct snet_ffi_manager *m);
 struct snet_ffi_link *snet_ffi_manager_find(struct snet_ffi_manager *m, uint64_t id);
 uint64_t snet_ffi_manager_name(const struct snet_ffi_manager *m, const struct snet_ffi_link *l);
 extern const struct snet_endpoint_events snet_ffi_endpoint_events;
+/* Loop, not locked: somebody has connected; id: the party to whom the way is, or NULL. */
+void snet_ffi_manager_take(struct snet_ffi_manager *m, struct snet_conn *c, const uint64_t *id);
+/* Adds a node, and takes its room over. SNET_ENOMEM, also for too many. */
+int snet_ffi_manager_add(struct snet_ffi_manager *m, const struct snet_ffi_node *n);
+int snet_ffi_manager_know(struct snet_ffi_manager *m, uint64_t id); /* unless there is one */
 /* NULL: nobody waits. The caller's to free. */
 struct snet_ffi_link *snet_ffi_manager_accept(struct snet_ffi_manager *m);
 int snet_ffi_manager_incoming(struct snet_ffi_manager *m, struct snet_ffi_link *l);

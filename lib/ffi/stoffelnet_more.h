@@ -88,11 +88,32 @@ typedef struct StoffelStats {
 int32_t stoffelnet_manager_stats(void *manager, StoffelStats *out, size_t out_size);
 int32_t stoffelnet_connection_stats(void *conn, StoffelStats *out, size_t out_size);
 
-/* ---- NAT traversal */
+/* ---- NAT traversal: connections to parties whom no address leads to */
 
-/* This version has no NAT traversal: STOFFELNET_ERR_RUNTIME, but for switching it off. */
+/* [off] Off: leaves all rooms, and closes at once what was connected by them or by exchanges.
+ */
 int32_t stoffelnet_manager_set_nat_traversal(void *manager, int32_t enabled);
+/* "host:port". These, and those for relaying, are asked by rooms and exchanges that are begun
+ * later; 8 in all. */
 int32_t stoffelnet_manager_add_stun_server(void *manager, const char *address);
+/* "turn:host:port?transport=udp", or =tcp, or "turns:host:port". */
+int32_t stoffelnet_manager_add_turn_server(void *manager, const char *uri, const char *user,
+					   const char *password);
+
+/* Into a room "ice+ws://host:port/name", or ice+wss, of a server as snet-signal(1) is one,
+ * where others then find this manager; tries for 30 s. token: NULL, or what the server wants. A
+ * node with the address "ice+ws://host:port/name#keyid" is met there: by connect_to_party, for
+ * which a room need not be joined before, or when it calls. */
+int32_t stoffelnet_manager_join_room(void *manager, const char *url, const char *token);
+char *stoffelnet_manager_key_id(void *manager); /* own; free with stoffelnet_free_string */
+
+/* Without a server: each side makes a message for the other, and is given the other's, by
+ * whatever way there is; then one, or both, call connect_to_party. Free with
+ * stoffelnet_free_bytes. Making one takes up to 1.5 s, if a server is silent. */
+int32_t stoffelnet_manager_create_ice_candidates_message(void *manager, uint64_t party_id,
+							 uint8_t **out_data, size_t *out_len);
+int32_t stoffelnet_manager_process_ice_candidates_message(void *manager, uint64_t party_id,
+							  const uint8_t *data, size_t data_len);
 
 #ifdef __cplusplus
 }

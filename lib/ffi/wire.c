@@ -3,7 +3,7 @@
 
 #include "crypto/identity.h"
 #include "ffi/agree.h"
-#include "ffi/manager.h"
+#include "ffi/nat.h"
 
 /* Two connections to one party: the one that the higher derived id dialled survives, as in the
  * crate; unless the other has been there for longer than two dials can cross, or was dialled by
@@ -118,7 +118,8 @@ static void bind_node(struct snet_ffi_wire *w, const struct snet_conn *c)
 	for (size_t i = 0; i < m->n_nodes; i++) {
 		struct snet_ffi_node *n = &m->nodes[i];
 
-		if (n->id != c->peer_derived && !snet_addr_eq(&n->addr, &c->remote))
+		if (n->pinned || (n->id != c->peer_derived && !(w->met && n->id == w->met_id) &&
+				  !snet_addr_eq(&n->addr, &c->remote)))
 			continue;
 		n->bound = true;
 		memcpy(n->key, c->peer_key, sizeof(n->key));
@@ -188,6 +189,7 @@ static void on_up(struct snet_peer *p, void *user)
 			snet_peer_close(p, rc, "too many connections wait to be accepted");
 		else if (w->dial)
 			snet_ffi_dial_ended(w->dial, w->link, SNET_OK, NULL);
+		snet_ffi_dial_look(w->m);
 	}
 	look_for_ends(w->m);
 	pthread_mutex_unlock(&rt->lock);

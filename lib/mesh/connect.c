@@ -26,6 +26,8 @@ static void say_credentials(struct snet_connect *c)
 
 	snprintf(o.ufrag, sizeof(o.ufrag), "%s", snet_agent_ufrag(a));
 	snprintf(o.pwd, sizeof(o.pwd), "%s", snet_agent_pwd(a));
+	o.generation = c->generation;
+	o.answers = c->heard ? c->remote_generation : 0;
 	c->ev->say(&o, c->user);
 }
 
@@ -77,17 +79,22 @@ static void over(struct snet_connect *c, int code, const char *why)
 
 /* ---- starting anew: new credentials, all candidates again */
 
-int snet_connect_restart(struct snet_connect *c, struct snet_error *err)
+static int begin_anew(struct snet_connect *c, struct snet_error *err)
 {
-	int rc;
-
 	if (c->restarts >= RESTARTS)
 		return snet_fail(err, SNET_EPOLICY, "ICE was restarted too often");
 	c->restarts++;
+	c->generation++;
 	c->n_said = 0;
 	c->gathered = c->heard = false;
 	c->remote_ufrag[0] = '\0';
-	rc = snet_ice_restart(c->ice, err);
+	return snet_ice_restart(c->ice, err);
+}
+
+int snet_connect_restart(struct snet_connect *c, struct snet_error *err)
+{
+	int rc = begin_anew(c, err);
+
 	if (!rc)
 		say_credentials(c);
 	return rc;
@@ -130,7 +137,10 @@ static void on_closed(struct snet_timer *t, snet_time now)
 
 static void on_network(void *user)
 {
-	restart_soon(user, "this host's addresses have changed");
+	struct snet_connect *c = user;
+
+	if (snet_ice_is_stale(c->ice))
+		restart_soon(c, "this host's addresses have changed");
 }
 
 /* ---- what the agent says */
@@ -168,6 +178,16 @@ static void on_selected(struct snet_connect *c, const struct snet_agent_event *e
 	c->ev->on_path(c->endpoint, &c->path.remote, c->user);
 }
 
+/* Once there was a way, the peer may know of another by now: QUIC gives it its time. */
+static void on_failed(struct snet_connect *c, const struct snet_agent_event *ev)
+{
+	if (c->endpoint && !c->restarts)
+		restart_soon(c, "the pair is lost");
+	else if (!c->restart.slot)
+		over(c, c->endpoint ? SNET_ELOST : ev->code,
+		     ev->why ? ev->why : "no pair of candidates works");
+}
+
 static void on_agent(const struct snet_agent_event *ev, void *user)
 {
 	struct snet_connect *c = user;
@@ -181,8 +201,7 @@ static void on_agent(const struct snet_agent_event *ev, void *user)
 	else if (ev->what == SNET_AGENT_CONSENT_LOST)
 		restart_soon(c, "the pair is lost");
 	else if (ev->what == SNET_AGENT_STATE && ev->state == SNET_AGENT_FAILED)
-		over(c, c->endpoint ? SNET_ELOST : ev->code,
-		     ev->why ? ev->why : "no pair of candidates works");
+		on_failed(c, ev);
 }
 
 static void on_trouble(const struct snet_error *err, void *user)
@@ -216,24 +235,67 @@ static const struct snet_ice_events ice_events = { on_local,      on_gathered, o
 
 /* ---- from the peer */
 
+/* RFC 8839 §5.4 */
+static bool are_credentials(const struct snet_offer *o)
+{
+	return strlen(o->ufrag) >= 4 && snet_sdp_is_ice(o->ufrag, SNET_AGENT_NAME_MAX) &&
+	       strlen(o->pwd) >= 22 && snet_sdp_is_ice(o->pwd, SNET_AGENT_NAME_MAX);
+}
+
+static int use_credentials(struct snet_connect *c, const struct snet_offer *o,
+			   uint32_t generation, struct snet_error *err)
+{
+	if (snet_ice_set_remote(c->ice, o->ufrag, o->pwd))
+		return snet_fail(err, SNET_EPROTO, "the peer's credentials came too late");
+	c->heard = true;
+	c->remote_generation = generation;
+	snprintf(c->remote_ufrag, sizeof(c->remote_ufrag), "%s", o->ufrag);
+	return SNET_OK;
+}
+
+/* Either side may start anew at any time, and lines may come late, or twice. Whoever answers
+ * takes each generation of the caller's, and says which one its own are meant for; the caller
+ * takes those alone that are meant for its latest. */
+static int hear_caller(struct snet_connect *c, const struct snet_offer *o, uint32_t generation,
+		       struct snet_error *err)
+{
+	int rc = SNET_OK;
+
+	if (generation <= c->remote_generation)
+		return SNET_OK;
+	if (c->heard)
+		rc = begin_anew(c, err);
+	if (!rc)
+		rc = use_credentials(c, o, generation, err);
+	if (!rc)
+		snet_connect_repeat(c); /* now it knows whom it is for */
+	return rc;
+}
+
+static int hear_answerer(struct snet_connect *c, const struct snet_offer *o,
+			 uint32_t generation, struct snet_error *err)
+{
+	if (generation <= c->remote_generation)
+		return SNET_OK;
+	if (c->heard) /* it has started anew, and now it is this side's turn */
+		return snet_connect_restart(c, err);
+	if (o->generation && o->answers != c->generation)
+		return SNET_OK;
+	return use_credentials(c, o, generation, err);
+}
+
 static int hear_credentials(struct snet_connect *c, const struct snet_offer *o,
 			    struct snet_error *err)
 {
-	int rc;
+	uint32_t generation = o->generation;
 
-	if (c->heard && !strcmp(c->remote_ufrag, o->ufrag))
-		return SNET_OK; /* said again */
-	if (c->heard) {
-		rc = snet_connect_restart(c, err);
-		if (rc)
-			return rc;
-	}
-	if (snet_ice_set_remote(c->ice, o->ufrag, o->pwd))
+	if (!are_credentials(o))
 		return snet_fail(err, SNET_EPROTO,
 				 "the peer's credentials are not those of ICE");
-	c->heard = true;
-	snprintf(c->remote_ufrag, sizeof(c->remote_ufrag), "%s", o->ufrag);
-	return SNET_OK;
+	if (!generation) /* not said: others are new ones */
+		generation = c->remote_generation + (strcmp(c->remote_ufrag, o->ufrag) != 0);
+	return c->calls ? hear_answerer(c, o, generation, err)
+			: hear_caller(c, o, generation, err);
 }
 
 static int hear_candidate(struct snet_connect *c, const struct snet_offer *o,
@@ -302,6 +364,8 @@ int snet_connect_new(struct snet_connect **out, struct snet_loop *l,
 		ice.agent = snet_agent_defaults;
 		ice.agent.controlling = controlling;
 	}
+	c->calls = ice.agent.controlling;
+	c->generation = 1;
 	ice.agent.consent_every = CONSENT_EVERY;
 	ice.agent.consent_timeout = CONSENT_TIMEOUT;
 	rc = snet_ice_new(&c->ice, l, &ice, &ice_events, c, err);
@@ -312,7 +376,8 @@ int snet_connect_new(struct snet_connect **out, struct snet_loop *l,
 	if (snet_netwatch_new(&c->netwatch, l, on_network, c, err))
 		snet_log(SNET_LOG_INFO, "ice", "%s", err ? err->text : "no rtnetlink");
 	*out = c;
-	say_credentials(c);
+	if (c->calls)
+		say_credentials(c); /* else when the caller's are known */
 	return SNET_OK;
 }
 

@@ -34,6 +34,7 @@ struct snet_connect_events {
 	void (*on_over)(const struct snet_error *err, void *user);
 	void (*on_event)(const struct snet_agent_event *ev, void *user);
 	void (*on_trouble)(const struct snet_error *err, void *user);
+	void (*on_busy)(void *user); /* the first connection on it begins */
 };
 
 /* Errors as snet_ice_new. */

@@ -14,9 +14,12 @@ struct snet_connect {
 	struct snet_ice *ice;
 	bool over, gathered, heard; /* heard: the peer's credentials */
 	char remote_ufrag[257];
+	/* Of the credentials; remote: the last that were used, 0: none yet. */
+	uint32_t generation, remote_generation;
+	bool calls; /* whose turn it is when both start anew: connect.c */
 	unsigned restarts;
 	struct snet_timer restart, closed; /* closed: the peer's port is said to be */
-	struct snet_netwatch *netwatch; /* NULL: the system does not tell */
+	struct snet_netwatch *netwatch;    /* NULL: the system does not tell */
 	struct snet_candidate said[SNET_LOCALS_MAX];
 	size_t n_said;
 	/* QUIC, from the first pair on: udp is the endpoint's, path its constant one. */

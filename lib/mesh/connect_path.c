@@ -61,11 +61,21 @@ static void on_idle(struct snet_endpoint *e, void *user)
 	struct snet_connect *c = user;
 
 	(void)e;
-	if (c->ev->on_idle && !c->over)
+	if (c->ev->on_idle)
 		c->ev->on_idle(c->user);
 }
 
-static const struct snet_endpoint_events endpoint_events = { on_accept, on_refused, on_idle };
+static void on_busy(struct snet_endpoint *e, void *user)
+{
+	struct snet_connect *c = user;
+
+	(void)e;
+	if (c->ev->on_busy)
+		c->ev->on_busy(c->user);
+}
+
+static const struct snet_endpoint_events endpoint_events = { on_accept, on_refused, on_idle,
+							     on_busy };
 
 int connect_path_open(struct snet_connect *c, const struct snet_agent_event *pair,
 		      struct snet_error *err)

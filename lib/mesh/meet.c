@@ -3,6 +3,7 @@
 
 #include "base/log.h"
 #include "crypto/hash.h"
+#include "io/netwatch.h"
 #include "mesh/meet_impl.h"
 
 #define JOIN_TIMEOUT (10 * SNET_SEC) /* of one address of the server */
@@ -47,7 +48,7 @@ static void repeat(struct snet_meet *m, bool all)
 	for (struct snet_list *n = m->calls.next; n != &m->calls; n = n->next) {
 		struct snet_call *c = SNET_OF(n, struct snet_call, node);
 
-		if (!c->has_path && (all || !snet_connect_has_heard(c->connect)))
+		if ((all && !c->has_path) || !snet_connect_has_heard(c->connect))
 			snet_connect_repeat(c->connect);
 	}
 }
@@ -99,6 +100,21 @@ static void failed(struct snet_meet *m, const struct snet_error *err)
 	m->given_up = fatal;
 	step(m, fatal ? SNET_LINK_CLOSE : SNET_LINK_LOST);
 	m->ev->on_trouble(err, fatal, m->user);
+}
+
+/* The connection may be of an address that is gone; nothing would tell for long. */
+static void on_network(void *user)
+{
+	struct snet_meet *m = user;
+	struct snet_error err = { 0 };
+
+	if (!m->client || !m->joined)
+		return;
+	snet_signal_client_free(m->client);
+	m->client = NULL;
+	m->at = m->n_addrs;
+	snet_fail(&err, SNET_ELOST, "this host's addresses have changed");
+	failed(m, &err);
 }
 
 static void on_close(const struct snet_error *why, void *user)
@@ -220,6 +236,8 @@ int snet_meet_new(struct snet_meet **out, struct snet_loop *l, const struct snet
 		snet_meet_free(m);
 		return snet_fail(err, SNET_ENOMEM, "room");
 	}
+	if (snet_netwatch_new(&m->netwatch, l, on_network, m, err))
+		snet_log(SNET_LOG_INFO, "meet", "no rtnetlink: addresses are not watched");
 	*out = m;
 	return SNET_OK;
 }
@@ -233,6 +251,7 @@ void snet_meet_free(struct snet_meet *m)
 		meet_call_free(SNET_OF(m->calls.next, struct snet_call, node));
 	snet_timer_stop(m->loop, &m->timer);
 	snet_timer_stop(m->loop, &m->repeat);
+	snet_netwatch_free(m->netwatch);
 	snet_resolve_free(m->resolve);
 	snet_signal_client_free(m->client);
 	snet_wipe(m->token, sizeof(m->token));

@@ -94,7 +94,6 @@ static void on_accept(struct snet_conn *conn, void *user)
 {
 	struct snet_call *c = user;
 
-	snet_timer_stop(c->meet->loop, &c->end);
 	c->meet->ev->on_accept(conn, c->meet->user);
 }
 
@@ -109,9 +108,17 @@ static void on_idle(void *user)
 {
 	struct snet_call *c = user;
 
-	if (c->freeing)
-		return;
-	end_in(c, c->left ? 0 : c->ours ? CALLER_LINGERS : ANSWERER_LINGERS);
+	c->busy = false;
+	if (!c->freeing)
+		end_in(c, c->left ? 0 : c->ours ? CALLER_LINGERS : ANSWERER_LINGERS);
+}
+
+static void on_busy(void *user)
+{
+	struct snet_call *c = user;
+
+	c->busy = true;
+	snet_timer_stop(c->meet->loop, &c->end);
 }
 
 /* QUIC finds out by itself that a path is dead, and then it is idle. */
@@ -120,7 +127,8 @@ static void on_over(const struct snet_error *err, void *user)
 	struct snet_call *c = user;
 
 	tell_over(c, err);
-	end_in(c, c->has_path ? NOBODY_DIALS : 0);
+	if (!c->busy)
+		end_in(c, 0);
 }
 
 static void on_event(const struct snet_agent_event *ev, void *user)
@@ -138,9 +146,9 @@ static void on_trouble(const struct snet_error *err, void *user)
 	c->meet->ev->on_trouble(err, false, c->meet->user);
 }
 
-static const struct snet_connect_events connect_events = { say,        on_path,   on_accept,
-							   on_refused, on_idle,   on_over,
-							   on_event,   on_trouble };
+static const struct snet_connect_events connect_events = { say,        on_path,    on_accept,
+							   on_refused, on_idle,    on_over,
+							   on_event,   on_trouble, on_busy };
 
 /* ---- life */
 
@@ -206,11 +214,8 @@ void snet_call_free(struct snet_call *c)
 void snet_call_leave(struct snet_call *c)
 {
 	c->left = true;
-	if (c->freeing)
-		return;
-	/* One that has a connection is told when that is gone; the timer is for one that has
-	 * none. */
-	end_in(c, c->has_path ? NOBODY_DIALS : 0);
+	if (!c->freeing && !c->busy) /* else when its last connection is gone */
+		end_in(c, 0);
 }
 
 /* ---- what is said in the room */

@@ -20,6 +20,7 @@ struct snet_meet {
 	/* To the server. */
 	struct snet_link link;
 	struct snet_timer timer, repeat;
+	struct snet_netwatch *netwatch; /* NULL: the system does not tell */
 	struct snet_resolve *resolve;
 	struct snet_addr addrs[SNET_RESOLVE_MAX];
 	size_t n_addrs, at;
@@ -34,9 +35,9 @@ struct snet_call {
 	struct snet_meet *meet;
 	struct snet_connect *connect;
 	void *user;
-	bool ours, has_key, has_path, left, told, freeing;
-	uint8_t key[SNET_KEYID_BYTES]; /* the peer's, as it says */
-	char peer[SNET_KEYID_TEXT];    /* the same as text; "": not known yet */
+	bool ours, has_key, has_path, busy, left, told, freeing; /* busy: it has connections */
+	uint8_t key[SNET_KEYID_BYTES];                           /* the peer's, as it says */
+	char peer[SNET_KEYID_TEXT]; /* the same as text; "": not known yet */
 	char name[SNET_OFFER_CALL + 1];
 	struct snet_timer end;
 };

@@ -6,6 +6,7 @@
 
 #define WAVE_MIN (500 * SNET_MS) /* failed pairs are tried anew, ever more rarely */
 #define WAVE_MAX (4 * SNET_SEC)
+#define HASTEN_MAX 8  /* in one burst */
 #define WAVES_AFTER 4 /* once a relay is selected: for something better */
 
 /* ---- packets */
@@ -188,6 +189,30 @@ bool agent_consent(struct snet_agent *a, snet_time now)
 	return true;
 }
 
+/* What came before the peer's NAT had let its first packet out was turned away there. Now that
+ * a pair works the peer is there, and has begun: what it turned away may pass. Who waited for
+ * the ordinary repetition would find that a worse pair, through a relay, has been nominated. */
+void agent_hasten(struct snet_agent *a, const struct snet_pair *works, snet_time now)
+{
+	unsigned n = 0;
+
+	for (size_t i = 0; i < TX_MAX && n < HASTEN_MAX; i++) {
+		struct tx *t = &a->tx[i];
+		struct snet_pair *p = t->used && !t->cancelled && !t->hastened
+					      ? snet_checklist_get(&a->list, t->pair)
+					      : NULL;
+
+		if (!p || t->kind != TX_CHECK || p->state != SNET_PAIR_IN_PROGRESS ||
+		    p->priority <= works->priority)
+			continue;
+		if (!put(a, t, now))
+			return;
+		t->hastened++;
+		a->counts.resent++;
+		n++;
+	}
+}
+
 void agent_fail_pair(struct snet_agent *a, struct snet_pair *p, int code, const char *why)
 {
 	if (p->state == SNET_PAIR_FAILED)
@@ -200,18 +225,20 @@ void agent_fail_pair(struct snet_agent *a, struct snet_pair *p, int code, const 
 static bool due(struct snet_agent *a, struct tx *t, snet_time now)
 {
 	struct snet_pair *p = snet_checklist_get(&a->list, t->pair);
+	unsigned regular;
 
 	if (t->kind == TX_CONSENT || t->cancelled || !p) {
 		t->used = false;
 		return true;
 	}
-	if (t->sent < a->config.check_retries) {
+	if (t->sent - t->hastened < a->config.check_retries) {
 		if (!put(a, t, now))
 			return false;
 		a->counts.resent++;
+		regular = t->sent - t->hastened;
 		/* Doubling, RFC 8489 §6.2.1; the last wait is as long as the first: whatever
 		 * comes back by then has had all the waits before it, too. */
-		t->next = now + (t->sent < a->config.check_retries ? t->rto << (t->sent - 1)
+		t->next = now + (regular < a->config.check_retries ? t->rto << (regular - 1)
 								   : t->rto);
 		return true;
 	}

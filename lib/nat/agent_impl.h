@@ -23,8 +23,8 @@ struct tx {
 	uint8_t kind;
 	bool used, cancelled; /* cancelled: not sent again, an answer still counts (§7.3.1.4) */
 	bool use, controlling, old;
-	bool astray; /* an answer came, and not the way the check went */
-	unsigned sent;
+	bool astray;             /* an answer came, and not the way the check went */
+	unsigned sent, hastened; /* hastened: how often out of turn */
 	uint32_t handle, priority;
 	struct snet_addr to;
 	snet_time first, last, next, rto;
@@ -107,6 +107,8 @@ bool agent_is_nominating(const struct snet_agent *a);
 bool agent_is_awaited(struct snet_agent *a, const struct snet_pair *p);
 /* Below this priority nothing is checked for its own sake. */
 uint64_t agent_floor(const struct snet_agent *a);
+/* Checks of better pairs that nobody has answered are sent once more, now. */
+void agent_hasten(struct snet_agent *a, const struct snet_pair *works, snet_time now);
 void agent_fail_pair(struct snet_agent *a, struct snet_pair *p, int code, const char *why);
 void agent_checks_due(struct snet_agent *a, snet_time now);
 snet_time agent_checks_deadline(struct snet_agent *a, snet_time now);

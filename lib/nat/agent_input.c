@@ -268,6 +268,7 @@ static int success(struct snet_agent *a, const struct snet_stunmsg *m, struct tx
 		p->rtt = rtt;
 	snet_checklist_succeed(&a->list, p, seen(a, p, t, &mapped));
 	agent_cancel(a, pair, true);
+	agent_hasten(a, p, now);
 	agent_tell_pair(a, SNET_AGENT_CHECKED, p, SNET_OK, nominated ? "nominated" : NULL);
 	if (nominated && p->valid)
 		agent_nominated(a, p, now);

@@ -6,8 +6,9 @@
 
 #define SETTLE_DIRECT (100 * SNET_MS) /* how long a better pair is waited for */
 #define SETTLE_RELAYED (400 * SNET_MS)
-#define HOPE_MIN (20 * SNET_MS) /* an answer that is later than this, and than three */
-#define HOPE_RTTS 3             /* round trips of a pair that works, is not to be waited for */
+#define HOPE_MIN (20 * SNET_MS)     /* an answer that is later than this, and than three */
+#define HOPE_RELAYED (50 * SNET_MS) /* while there is none but through a relay */
+#define HOPE_RTTS 3 /* round trips of a pair that works, is not to be waited for */
 #define AILING \
 	2 /* after this part of the consent timeout others are looked at: three were lost */
 
@@ -75,7 +76,8 @@ static bool is_relayed(const struct snet_agent *a, const struct snet_pair *p)
 static snet_time hope(const struct snet_agent *a, const struct snet_pair *p,
 		      const struct snet_pair *best)
 {
-	snet_time patience = HOPE_RTTS * best->rtt, first = 0;
+	snet_time least = is_relayed(a, best) ? HOPE_RELAYED : HOPE_MIN;
+	snet_time patience = HOPE_RTTS * best->rtt, since = 0;
 
 	if (p->barred || p->priority <= best->priority || p->state == SNET_PAIR_FAILED ||
 	    p->state == SNET_PAIR_SUCCEEDED)
@@ -84,8 +86,8 @@ static snet_time hope(const struct snet_agent *a, const struct snet_pair *p,
 		return SNET_NEVER;
 	for (size_t i = 0; i < TX_MAX; i++)
 		if (a->tx[i].used && a->tx[i].pair == p->id && !a->tx[i].cancelled)
-			first = a->tx[i].first;
-	return first + (patience > HOPE_MIN ? patience : HOPE_MIN);
+			since = a->tx[i].hastened ? a->tx[i].last : a->tx[i].first;
+	return since + (patience > least ? patience : least);
 }
 
 /* The valid pair to have, if it is not the one we have. A pair that ails counts as none. */

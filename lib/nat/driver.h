@@ -80,6 +80,8 @@ void snet_ice_end_remote(struct snet_ice *ice);
 /* New credentials, and everything is gathered again: an interface may have come or gone. What
  * is selected stays in use meanwhile. */
 int snet_ice_restart(struct snet_ice *ice, struct snet_error *err);
+/* Addresses of this host that it would use have come or gone since it gathered. */
+bool snet_ice_is_stale(const struct snet_ice *ice);
 
 /* To be asked, not to be changed. */
 const struct snet_agent *snet_ice_agent(const struct snet_ice *ice);

@@ -141,6 +141,36 @@ static void open_sock(struct snet_ice *ice, const struct found *f)
 	ice->socks[ice->socks_n++] = s;
 }
 
+static bool has_sock(const struct snet_ice *ice, const struct found *f)
+{
+	for (size_t i = 0; i < ice->socks_n; i++)
+		if (ice_same_ip(&ice->socks[i]->at, &f->at))
+			return true;
+	return false;
+}
+
+static bool is_found(const struct scan *found, const struct sock *s)
+{
+	for (size_t k = 0; k < found->n; k++)
+		if (ice_same_ip(&s->at, &found->v[k].at))
+			return true;
+	return false;
+}
+
+bool snet_ice_is_stale(const struct snet_ice *ice)
+{
+	struct scan *found = calloc(1, sizeof(*found));
+	int rc = found ? ice_scan(&ice->o, found, NULL) : SNET_ENOMEM;
+	bool stale = rc == SNET_EUNREACH && ice->socks_n;
+
+	for (size_t i = 0; !rc && !stale && i < found->n && i < SOCKS_MAX; i++)
+		stale = !has_sock(ice, &found->v[i]);
+	for (size_t i = 0; !rc && !stale && i < ice->socks_n; i++)
+		stale = !is_found(found, ice->socks[i]);
+	free(found);
+	return stale;
+}
+
 static void keep_or_open(struct snet_ice *ice, const struct found *f)
 {
 	static const struct snet_error full = {
@@ -148,9 +178,8 @@ static void keep_or_open(struct snet_ice *ice, const struct found *f)
 		"ICE: this host has more addresses than are used; the rest is left out"
 	};
 
-	for (size_t i = 0; i < ice->socks_n; i++)
-		if (ice_same_ip(&ice->socks[i]->at, &f->at))
-			return;
+	if (has_sock(ice, f))
+		return;
 	if (ice->socks_n < SOCKS_MAX)
 		open_sock(ice, f);
 	else
@@ -160,14 +189,9 @@ static void keep_or_open(struct snet_ice *ice, const struct found *f)
 /* Addresses that have gone take their sockets with them. */
 static void keep_those_of(struct snet_ice *ice, const struct scan *found)
 {
-	for (size_t i = ice->socks_n; i-- > 0;) {
-		bool there = false;
-
-		for (size_t k = 0; k < found->n && !there; k++)
-			there = ice_same_ip(&ice->socks[i]->at, &found->v[k].at);
-		if (!there)
+	for (size_t i = ice->socks_n; i-- > 0;)
+		if (!is_found(found, ice->socks[i]))
 			ice_remove_sock(ice, ice->socks[i]);
-	}
 }
 
 static void open_all(struct snet_ice *ice)

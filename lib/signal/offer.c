@@ -9,6 +9,8 @@
 #define LETTERS "ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789"
 
 static const char ice_chars[] = LETTERS "+/"; /* RFC 8839 §5.4 */
+#define NUMBER_MAX 1000000                    /* of generations */
+
 static const char base64url[] = LETTERS "-_"; /* key ids, names of calls */
 static const char candidate_prefix[] = "candidate:";
 
@@ -70,6 +72,20 @@ static int take(const json_t *j, const char *name, const char *chars, char *out,
 	return copy(out, max, json_string_value(v), json_string_length(v), chars, name, err);
 }
 
+static int take_number(const json_t *j, const char *name, uint32_t *out, struct snet_error *err)
+{
+	const json_t *v = field(j, name);
+	double d = json_number_value(v);
+
+	if (!v)
+		return SNET_OK;
+	if (!json_is_number(v) || !(d >= 0 && d <= NUMBER_MAX) || d != (double)(uint32_t)d)
+		return snet_fail(err, SNET_EPROTO, "%s: not a number from 0 to %d", name,
+				 NUMBER_MAX);
+	*out = (uint32_t)d;
+	return SNET_OK;
+}
+
 static int take_names(const json_t *j, struct snet_offer *o, struct snet_error *err)
 {
 	char also[sizeof(o->ufrag)] = "";
@@ -89,7 +105,9 @@ static int take_names(const json_t *j, struct snet_offer *o, struct snet_error *
 		rc = take(j, "to", base64url, o->to, sizeof(o->to) - 1, err);
 	if (!rc)
 		rc = take(j, "call", base64url, o->call, sizeof(o->call) - 1, err);
-	return rc;
+	if (!rc)
+		rc = take_number(j, "generation", &o->generation, err);
+	return rc ? rc : take_number(j, "answers", &o->answers, err);
 }
 
 /* The candidate; an empty one, and null, is the end of them: RTCPeerConnection's icecandidate
@@ -251,6 +269,10 @@ void snet_offer_print(const struct snet_offer *o, struct snet_buf *b)
 	add(b, "ufrag", o->ufrag);
 	if (o->what == SNET_OFFER_CREDENTIALS)
 		add(b, "pwd", o->pwd);
+	if (o->what == SNET_OFFER_CREDENTIALS && o->generation) {
+		snet_json_uint(b, "generation", o->generation);
+		snet_json_uint(b, "answers", o->answers);
+	}
 	if (o->what == SNET_OFFER_CANDIDATE)
 		add(b, "candidate", o->candidate);
 	if (o->what == SNET_OFFER_END)

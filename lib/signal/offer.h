@@ -25,6 +25,9 @@ struct snet_offer {
 	char ufrag[257], pwd[257]; /* ufrag may also stand with the others: whose generation */
 	char candidate[1025];      /* "candidate:..." */
 	char from[44], to[44];     /* key ids */
+	/* Of credentials: the how-manieth of this side, and which of the other side's they are
+	 * meant for; 0: not said. */
+	uint32_t generation, answers;
 	char call[SNET_OFFER_CALL + 1]; /* chosen by whoever calls */
 };
 

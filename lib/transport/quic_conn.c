@@ -122,7 +122,8 @@ static struct snet_quic_conn *born(struct snet_endpoint *e, const struct snet_pa
 	snet_list_init(&c->dirty);
 	snet_list_init(&c->streams);
 	snet_list_add(&e->conns, &c->node);
-	e->n_conns++;
+	if (!e->n_conns++ && e->ev && e->ev->on_busy)
+		e->ev->on_busy(e, e->user);
 	e->half_open++;
 	c->half_open = true;
 	return c;

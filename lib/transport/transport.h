@@ -67,8 +67,10 @@ struct snet_endpoint_events {
 	 * events and counters. */
 	void (*on_refused)(struct snet_endpoint *e, const struct snet_addr *from, int code,
 			   const char *why, void *user);
-	/* Its last connection, or handshake, is gone. NULL allowed; must not unbind. QUIC. */
+	/* Its last connection, or handshake, is gone; its first one begins. NULL allowed; must
+	 * not unbind. QUIC. */
 	void (*on_idle)(struct snet_endpoint *e, void *user);
+	void (*on_busy)(struct snet_endpoint *e, void *user);
 };
 
 struct snet_conn_stats {

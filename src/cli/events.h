@@ -7,6 +7,7 @@
 
 #include "cli/events_link.h"
 #include "cli/events_nat.h"
+#include "cli/events_perf.h"
 #include "cli/events_signal.h"
 #include "cli/events_stats.h"
 
@@ -17,7 +18,7 @@
 #define EVENTS(E, F)                                                                            \
 	E("listening", "bound: peers may come")                                                 \
 	F("address", TEXT, "to be given to the other side: scheme, host, real port, key id")    \
-	F("port", UINT, "the real port")                                                        \
+	F("port", UINT, "?the real port; a room has none")                                                        \
 	F("to", UINT, "?of snet-link: the party it leads to")                                   \
 	F("key", TEXT, "?own key id; snet-stun has none")                                       \
 	F("id", UINT, "?own party id")                                                          \
@@ -91,6 +92,7 @@
 	EVENTS_NAT(E, F)                                                                        \
 	EVENTS_SIGNAL(E, F)                                                                     \
 	EVENTS_LINK(E, F)                                                                       \
+	EVENTS_PERF(E, F)                                                                       \
 	E("error", "something failed; the last line of a run that fails")                       \
 	F("code", UINT, "the exit status it leads to, snet(7)")                                 \
 	F("reason", TEXT, "one word")                                                           \

@@ -1,5 +1,5 @@
-/* Events nat: those of snet-stun: a part of the table in events.h, which says what stands here.
- */
+/* Events nat: those of snet-stun and snet-ice: a part of the table in events.h, which says what
+ * stands here. */
 #ifndef CLI_EVENTS_NAT_H
 #define CLI_EVENTS_NAT_H
 
@@ -26,7 +26,62 @@
 	F("gone_ms", UINT, "?and was not after so long")                                        \
 	F("servers", UINT, "that were asked")                                                   \
 	F("answered", UINT, "so far")                                                           \
-	F("evidence", TEXT, "what was asked and what came, in words")
+	F("evidence", TEXT, "what was asked and what came, in words")                           \
+	E("ice.local", "for the other side: our credentials, a candidate, or that these are all") \
+	F("ufrag", TEXT, "?of the credentials; with a candidate: those it belongs to")          \
+	F("pwd", TEXT, "?of the credentials")                                                   \
+	F("candidate", TEXT, "?as a line of SDP; the fields up to interface say the same")      \
+	F("type", TEXT, "?host, srflx, prflx, relay")                                           \
+	F("foundation", TEXT, "?")                                                              \
+	F("component", UINT, "?")                                                               \
+	F("protocol", TEXT, "?udp")                                                             \
+	F("priority", UINT, "?")                                                                \
+	F("address", TEXT, "?without its port")                                                 \
+	F("port", UINT, "?")                                                                    \
+	F("related_address", TEXT, "?of all but host candidates: what is behind it")            \
+	F("related_port", UINT, "?")                                                            \
+	F("server", TEXT, "?that told us of it")                                                \
+	F("interface", TEXT, "?its name")                                                       \
+	F("end_of_candidates", BOOL, "?true: no more will come")                                \
+	F("from", TEXT, "?in a room: the key id of the sender")                                 \
+	F("to", TEXT, "?in a room: the key id of whom it is for")                               \
+	F("call", TEXT, "?in a room: which attempt to connect it is of")                        \
+	E("ice.remote", "what is known of the other side")                                      \
+	F("ufrag", TEXT, "?its credentials are here")                                           \
+	F("candidate", TEXT, "?as it said it")                                                  \
+	F("type", TEXT, "?of its candidate")                                                    \
+	F("address", TEXT, "?without its port; or a name")                                      \
+	F("port", UINT, "?")                                                                    \
+	F("priority", UINT, "?")                                                                \
+	F("found", TEXT, "?of a candidate: told (by the other side), met (a check came from it)") \
+	F("ignored", TEXT, "?why the candidate is not used")                                    \
+	F("end_of_candidates", BOOL, "?true: no more will come")                                \
+	E("ice.state", "of the agent; again when its role changes")                             \
+	F("state", TEXT, "gathering, ... completed, failed; snet-ice(1)")                       \
+	F("role", TEXT, "controlling, controlled")                                              \
+	F("reason", TEXT, "?as in error")                                                       \
+	F("text", TEXT, "?words")                                                               \
+	E("ice.check", "what came of a check of a pair, with --explain")                        \
+	F("local", TEXT, "our address, as the other side sees it where that is known")          \
+	F("local_type", TEXT, "as in ice.local")                                                \
+	F("remote", TEXT, "the other side's")                                                   \
+	F("remote_type", TEXT, "the same")                                                      \
+	F("priority", UINT, "of the pair")                                                      \
+	F("result", TEXT, "succeeded, failed")                                                  \
+	F("rtt_us", UINT, "?round trip")                                                        \
+	F("reason", TEXT, "?as in error")                                                       \
+	F("text", TEXT, "?why; or that it nominates the pair")                                  \
+	E("ice.selected", "the pair to be used; again when it changes")                         \
+	F("local", TEXT, "our address, as the other side sees it")                              \
+	F("local_type", TEXT, "as in ice.local")                                                \
+	F("base", TEXT, "our address, as this host has it; of a relayed one, the relay's")      \
+	F("remote", TEXT, "the other side's")                                                   \
+	F("remote_type", TEXT, "the same")                                                      \
+	F("path", TEXT, "direct, relay")                                                        \
+	F("role", TEXT, "controlling, controlled")                                              \
+	F("rtt_us", UINT, "round trip")                                                         \
+	F("took_ms", UINT, "since the start")                                                   \
+	F("changed", BOOL, "there was another before")
 /* clang-format on */
 
 #endif

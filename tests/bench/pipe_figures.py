@@ -26,20 +26,21 @@ def run_gtls(bench):
     return {"gtls": GIB * 1e9 / elapsed}
 
 
-def transfer(bench, feed, form, mtu, lines=False):
-    """One direction, stdin pipe to stdout pipe. Seconds from the start of snet-send until it has ended and the last
-    byte has left the other end's pipe; and what came out there."""
-    options = ["-f", form, *(["--mtu", str(mtu)] if mtu else [])]
+def transfer(bench, feed, form, mtu, lines=False, address=None, more=()):
+    """One direction, stdin pipe to stdout pipe, on loopback unless an address is given; more: options of both. Seconds
+    from the start of snet-send until it has ended and the last byte has left the other end's pipe; and what came out
+    there."""
+    options = ["-f", form, *(["--mtu", str(mtu)] if mtu else []), *more]
     with Stage(bench) as stage:
         out, into = pipe()
-        listener, port = stage.listen([*options, "--recv-only"], stdout=into)
+        listener, port = stage.listen([*options, "--recv-only"], stdout=into, address=address)
         argv = [bench.tool("pipe-feed"), "drain", *(["-l"] if lines else [])]
         drain = stage.spawn(argv, stdin=out, stdout=subprocess.PIPE)
         out, into = pipe()
         feeder = stage.spawn([bench.tool("pipe-feed"), *map(str, feed)], stdout=into)
         begin = time.monotonic_ns()
         argv = [bench.program("snet-send"), "-k", bench.keys[1], "--insecure", *options, "--send-only"]
-        sender = stage.spawn([*argv, f"quic://127.0.0.1:{port}"], 0, out)
+        sender = stage.spawn([*argv, address or f"quic://127.0.0.1:{port}"], 0, out)
         stage.finish(sender, "snet-send")
         end = time.monotonic_ns()
         stage.finish(feeder, "pipe-feed")

@@ -112,12 +112,12 @@ class Stage:
             if not select.select([ready], [], [], DEADLINE_S)[0] or ready.read(1) != b"\n":
                 raise Failed(f"{what} is not ready: {self.words(process).strip()[-400:]}")
 
-    def listen(self, args, stdin=subprocess.DEVNULL, stdout=subprocess.DEVNULL):
-        """A snet-listen that is ready, and its port."""
-        port = free_ports(1)[0]
+    def listen(self, args, stdin=subprocess.DEVNULL, stdout=subprocess.DEVNULL, address=None):
+        """A snet-listen that is ready, and its port, unless an address is given."""
+        port = None if address else free_ports(1)[0]
         r, w = os.pipe()
-        argv = [self.bench.program("snet-listen"), "-k", self.bench.keys[0], "--insecure", "--ready-fd", str(w)]
-        process = self.spawn([*argv, *args, f"quic://127.0.0.1:{port}"], 1, stdin, stdout, pass_fds=(w,))
+        argv = [self.bench.program("snet-listen"), "-k", self.bench.keys[0], "--insecure", "--ready-fd", str(w), *args]
+        process = self.spawn([*argv, address or f"quic://127.0.0.1:{port}"], 1, stdin, stdout, pass_fds=(w,))
         self.expect_ready(r, process, "snet-listen")
         return process, port
 

@@ -1,4 +1,4 @@
-/* What a program with its own event loop needs, figures, NAT switches. */
+/* What a program with its own event loop needs, and figures. */
 #include <setjmp.h>
 #include <stdarg.h>
 #include <stdbool.h>
@@ -119,31 +119,12 @@ static void figures_are_counted_per_connection_and_in_all(void **state)
 	part(m, c);
 }
 
-static void nat_traversal_says_that_it_is_not_there(void **state)
-{
-	void *m = manager(1);
-
-	(void)state;
-	ok(stoffelnet_manager_set_nat_traversal(m, 0));
-	assert_int_equal(stoffelnet_manager_set_nat_traversal(m, 1), STOFFELNET_ERR_RUNTIME);
-	assert_string_equal(stoffelnet_last_error(),
-			    "NAT traversal is not built into this library");
-	assert_int_equal(stoffelnet_manager_add_stun_server(m, "somewhere"),
-			 STOFFELNET_ERR_INVALID_ADDRESS);
-	assert_int_equal(stoffelnet_manager_add_stun_server(m, "127.0.0.1:3478"),
-			 STOFFELNET_ERR_RUNTIME);
-	assert_int_equal(stoffelnet_manager_set_nat_traversal(NULL, 0),
-			 STOFFELNET_ERR_NULL_POINTER);
-	stoffelnet_manager_destroy(m);
-}
-
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(the_descriptor_says_when_there_is_something),
 		cmocka_unit_test(the_descriptor_forgets_what_is_closed),
 		cmocka_unit_test(figures_are_counted_per_connection_and_in_all),
-		cmocka_unit_test(nat_traversal_says_that_it_is_not_there),
 	};
 
 	return cmocka_run_group_tests(tests, setup, teardown);

@@ -24,7 +24,6 @@ int LLVMFuzzerTestOneInput(const uint8_t *p, size_t n)
 		assert(k == n); /* nothing behind it */
 	if (m.type == PERF_START)
 		assert(m.plan.test < PERF_TESTS && m.plan.size <= PERF_SIZE_MAX &&
-		       m.plan.time_ms <= PERF_TIME_MAX &&
-		       m.plan.parallel <= PERF_PARALLEL_MAX);
+		       m.plan.time_ms <= PERF_TIME_MAX && m.plan.parallel <= PERF_PARALLEL_MAX);
 	return 0;
 }

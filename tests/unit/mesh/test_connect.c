@@ -248,6 +248,27 @@ static void nothing_is_lost_when_ice_starts_anew(void **state)
 	free(p);
 }
 
+/* Both at once, and the lines of both come again later. */
+static void both_may_start_anew_at_once(void **state)
+{
+	unsigned n;
+
+	(void)state;
+	connect_both();
+	n = a.n_said;
+	assert_int_equal(snet_connect_restart(a.c, NULL), SNET_OK);
+	assert_int_equal(snet_connect_restart(b.c, NULL), SNET_OK);
+	net_until(loop, has_changed, NULL);
+	a.n_heard = b.n_heard = 0; /* all of it once more, the oldest first */
+	snet_task_defer(loop, &crossing);
+	net_pass(loop, 100 * SNET_MS);
+	assert_int_equal(a.n_heard, a.n_said);
+	assert_true(a.n_said < n + 8); /* and nobody began anew for that */
+	assert_int_equal(net_send(&a.conn, 0, "ok", 2), SNET_OK);
+	while (b.conn.in[0].n < 2)
+		net_pass(loop, SNET_MS);
+}
+
 static bool is_idle(void *user)
 {
 	return ((struct side *)user)->idles > 0;
@@ -293,8 +314,12 @@ static void nonsense_costs_nothing(void **state)
 	strcpy(o.ufrag, "earlier");
 	strcpy(o.candidate, "candidate:nonsense");
 	assert_int_equal(snet_connect_hear(a.c, &o, &err), SNET_OK); /* not looked at */
-	o = (struct snet_offer){ .what = SNET_OFFER_CREDENTIALS, .ufrag = "x", .pwd = "y" };
-	assert_int_equal(snet_connect_hear(a.c, &o, &err), SNET_EPROTO);
+	o = (struct snet_offer){ .what = SNET_OFFER_CREDENTIALS,
+				 .ufrag = "x",
+				 .pwd = "y",
+				 .generation = 2,
+				 .answers = 1 };
+	assert_int_equal(snet_connect_hear(b.c, &o, &err), SNET_EPROTO);
 }
 
 int main(void)
@@ -303,6 +328,7 @@ int main(void)
 #define TEST(fn) cmocka_unit_test_setup_teardown(fn, begin, end)
 		TEST(quic_runs_on_the_pair_that_ice_selected),
 		TEST(nothing_is_lost_when_ice_starts_anew),
+		TEST(both_may_start_anew_at_once),
 		TEST(the_last_connection_that_goes_is_told),
 		TEST(whoever_hears_later_is_told_again),
 		TEST(nonsense_costs_nothing),

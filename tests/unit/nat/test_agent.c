@@ -926,6 +926,60 @@ static void a_better_pair_that_comes_later_is_selected(void **state)
 	assert_true(w.selected[0].changed && w.selected[1].changed);
 }
 
+/* Base 1 of agent 1 is behind a NAT that hears no stranger, base 1 of agent 0 behind one that
+ * gives each destination a port of its own: only what comes from there can be answered. */
+static struct {
+	bool spoken, heard;
+} filter;
+
+static bool is_turned_away(const struct way *x)
+{
+	if (x->handle != 1)
+		return false;
+	if (x->from == 1)
+		filter.spoken = true;
+	else if (filter.spoken)
+		filter.heard = true;
+	return !filter.heard;
+}
+
+static void add_relay(void)
+{
+	for (int i = 0; i < 2; i++) {
+		struct snet_local c = local(i, 2);
+
+		c.c.type = SNET_CANDIDATE_RELAY;
+		c.c.priority = snet_candidate_priority(SNET_CANDIDATE_RELAY, 65533, 1);
+		assert_int_equal(snet_agent_add_local(w.a[i], &c, w.now), SNET_OK);
+		assert_int_equal(snet_agent_add_remote(w.a[!i], &c.c, w.now), SNET_OK);
+	}
+}
+
+/* What a NAT turned away before its host had sent anything is not given up for a relay. */
+static void a_check_that_was_turned_away_is_repeated_when_a_relay_works(void **state)
+{
+	struct snet_agent_config c = snet_agent_defaults;
+
+	(void)state;
+	memset(&filter, 0, sizeof(filter));
+	w.drop = is_turned_away;
+	for (int i = 0; i < 2; i++) {
+		c.controlling = i;
+		make(i, &c, (uint8_t)(5 + i));
+		add(i, 1);
+	}
+	add_relay();
+	tell(0, 1);
+	tell(1, 1);
+	greet(0);
+	run_until(w.now + 20 * SNET_MS);
+	greet(1);
+	run_until(w.now + SNET_SEC);
+	assert_mirror();
+	assert_int_equal(w.selected[1].local.handle, 1);
+	assert_int_equal(w.selections[1], 1);
+}
+
 static void a_candidate_nobody_told_of_is_met(void **state)
 {
 	struct snet_agent_config c = snet_agent_defaults;
@@ -1168,6 +1222,7 @@ int main(void)
 		TEST(a_pair_that_dies_is_replaced_before_consent_is_over),
 		TEST(a_base_that_goes_away_takes_its_pair_with_it),
 		TEST(a_better_pair_that_comes_later_is_selected),
+		TEST(a_check_that_was_turned_away_is_repeated_when_a_relay_works),
 		TEST(a_candidate_nobody_told_of_is_met),
 		TEST(an_aggressive_peer_is_followed_to_its_best_pair),
 		TEST(only_the_peers_answer_from_where_it_was_asked_counts),

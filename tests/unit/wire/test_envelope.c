@@ -276,6 +276,64 @@ static void vectors_are_read_and_written_back(void **state)
 	}
 }
 
+/* What is sent for NAT traversal, at its edges, of which the crate's vectors show the middle;
+ * the sizes are those of its types. */
+static void envelopes_of_nat_traversal_have_the_sizes_of_their_fields(void **state)
+{
+	/* clang-format off */
+	struct {
+		struct snet_envelope e;
+		const char *address;
+		size_t n;
+		const char *hex; /* or NULL */
+	} cases[] = {
+		{ { TAG(PUNCH_REQUEST), .punch_request = { UINT64_MAX, { .sa = { 0 } }, UINT64_MAX } },
+		  "255.255.255.255:65535", 30, "03000000" "ffffffffffffffff" "00000000" "ffffffff" "ffff" "ffffffffffffffff" },
+		{ { TAG(PUNCH_REQUEST) }, "[::1]:1", 42, NULL },
+		{ { TAG(PUNCH_ACK) }, NULL, 20, "04000000" "0000000000000000" "0000000000000000" },
+		{ { TAG(PUNCH_ACK), .punch_ack = { UINT64_MAX, 1 } }, NULL, 20, NULL },
+		{ { TAG(CONNECTIVITY_CHECK) }, NULL, 22, "05000000" "0000000000000000" "00" "00" "0000000000000000" },
+		{ { TAG(CONNECTIVITY_CHECK), .check = { 1, false, true, TEXT("a") } }, NULL, 23,
+		  "05000000" "0100000000000000" "00" "01" "0100000000000000" "61" },
+		{ { TAG(CONNECTIVITY_CHECK), .check = { 1, true, true, TEXT("\xc3\xa4") } }, NULL, 24, NULL },
+		{ { TAG(RELAY_REQUEST), .relay_request = UINT64_MAX }, NULL, 12, "06000000" "ffffffffffffffff" },
+		{ { TAG(RELAY_OFFER) }, "127.0.0.1:3478", 30,
+		  "07000000" "00000000" "7f000001" "960d" "0000000000000000" "0000000000000000" },
+		{ { TAG(RELAY_OFFER), .relay_offer = { .token = BYTES(X32(7)), .party = 1 } }, "[2001:db8::1]:3478", 74, NULL },
+		{ { TAG(RELAYED_DATA) }, NULL, 28, NULL },
+		{ { TAG(RELAYED_DATA), .relayed = { UINT64_MAX, 0, BYTES(0) } }, NULL, 29,
+		  "08000000" "ffffffffffffffff" "0000000000000000" "0100000000000000" "00" },
+	};
+	/* clang-format on */
+
+	(void)state;
+	for (size_t i = 0; i < sizeof(cases) / sizeof(cases[0]); i++) {
+		struct snet_envelope *e = &cases[i].e, got;
+		struct snet_buf out = SNET_BUF(cases[i].n);
+
+		if (cases[i].address)
+			assert_int_equal(snet_addr_parse(e->tag == SNET_ENVELOPE_RELAY_OFFER
+								 ? &e->relay_offer.relay
+								 : &e->punch_request.target,
+							 cases[i].address),
+					 SNET_OK);
+		assert_int_equal(snet_envelope_encode(e, &out), SNET_OK);
+		assert_int_equal(out.n, cases[i].n);
+		if (cases[i].hex) {
+			size_t n;
+			uint8_t *want = vectors_unhex(cases[i].hex, &n);
+
+			assert_int_equal(n, out.n);
+			assert_memory_equal(want, out.p, n);
+			free(want);
+		}
+		assert_int_equal(snet_envelope_decode(&got, out.p, out.n), SNET_OK);
+		assert_false(got.trailing);
+		same(&got, e);
+		snet_buf_free(&out);
+	}
+}
+
 static void framed_vectors_are_framed(void **state)
 {
 	/* clang-format off */
@@ -426,6 +484,14 @@ static const struct {
 	{ "punch to address family 2",    "03000000" "0000000000000000" "02000000" "00000000" "0000" "0000000000000000" },
 	{ "check with bool 2",            "05000000" "0000000000000000" "02" "00" "0000000000000000" },
 	{ "check with bool 255",          "05000000" "0000000000000000" "00" "ff" "0000000000000000" },
+	{ "relay at address family 2",    "07000000" "02000000" "00000000" "0000" "0000000000000000" "0000000000000000" },
+	{ "relay at half an IPv6 address", "07000000" "01000000" "20010db800000000" },
+	{ "candidate with a type 4",      "02000000" "0000000000000000" "0000000000000000" "0100000000000000"
+	  "0000000000000000" "01000000" "00000000" "01000000" "00000000" "7f000001" "0900" "04000000" "00" "00" },
+	{ "candidate over protocol 1",    "02000000" "0000000000000000" "0000000000000000" "0100000000000000"
+	  "0000000000000000" "01000000" "01000000" "01000000" "00000000" "7f000001" "0900" "00000000" "00" "00" },
+	{ "candidate with an option 2",   "02000000" "0000000000000000" "0000000000000000" "0100000000000000"
+	  "0000000000000000" "01000000" "00000000" "01000000" "00000000" "7f000001" "0900" "00000000" "02" "00" },
 	{ "token longer than the rest",   "07000000" "00000000" "7f000001" "0000" "0900000000000000" "0700000000000000" },
 	{ "payload longer than the rest", "08000000" "0000000000000000" "0000000000000000" "0100000000000000" },
 	{ "keys, count 2^61",             "0b000000" "0000000000000020" "0000000000000000" },
@@ -563,6 +629,7 @@ int main(void)
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(every_vector_has_a_test),
 		cmocka_unit_test(vectors_are_read_and_written_back),
+		cmocka_unit_test(envelopes_of_nat_traversal_have_the_sizes_of_their_fields),
 		cmocka_unit_test(framed_vectors_are_framed),
 		cmocka_unit_test(every_truncated_vector_is_refused),
 		cmocka_unit_test(bytes_after_the_value_are_flagged_and_break_a_handshake),

@@ -1,0 +1,167 @@
+/* The parties of a roster of which all pairs are measured: who dials whom, who is awaited. The
+ * one with the lower id dials. */
+#include <stdlib.h>
+#include <string.h>
+
+#include "cli/groups.h"
+#include "cli/out.h"
+#include "cli/perf_all_impl.h"
+
+#define SAY_EVERY SNET_SEC
+
+void perf_mate_say(struct perf_mate *m, const struct perf_message *msg, size_t total)
+{
+	if (m->chan && m->up)
+		perf_chan_send(m->chan, msg, total);
+}
+
+static void on_up(struct perf_chan *c, void *user)
+{
+	static const struct perf_message here = { .type = PERF_ROUND };
+	struct perf_mate *m = user;
+
+	(void)c;
+	m->up = true;
+	perf_mate_say(m, &here, PERF_SIZE_MIN);
+	perf_all_advance(m->all);
+}
+
+static void on_room(struct perf_chan *c, void *user)
+{
+	(void)c, (void)user;
+}
+
+void perf_mates_say_waiting(struct perf_all *a, const struct perf_mate *m, snet_time now)
+{
+	struct snet_buf b = SNET_BUF(4096);
+
+	if (now < a->said + SAY_EVERY)
+		return;
+	a->said = now;
+	for (size_t i = 0; i < a->n; i++)
+		if (i != a->me && !a->mates[i].up)
+			snet_buf_fmt(&b, "%s%u", b.n ? " " : "", a->mates[i].party->id);
+	snet_buf_u8(&b, 0);
+	out_event(
+		"waiting", out_text("for", b.bad ? "" : (const char *)b.p),
+		out_uint("left_ms", now < a->wait_until ? (a->wait_until - now) / SNET_MS : 0),
+		out_text("reason", m ? snet_err_name(m->last.code) : NULL),
+		out_text("text", m ? m->last.text : NULL));
+	snet_buf_free(&b);
+}
+
+static void on_down(struct perf_chan *c, int code, const char *why, void *user)
+{
+	struct perf_mate *m = user;
+	struct perf_all *a = m->all;
+	snet_time now = snet_loop_now(a->net->loop);
+	bool was_up = m->up;
+
+	(void)c;
+	m->chan = NULL;
+	m->up = false;
+	if (a->stage == STAGE_OVER || m->heard_stop)
+		return;
+	if (was_up || code == SNET_EDENIED || code == SNET_EPROTO || now >= a->wait_until) {
+		if (was_up && code != SNET_EDENIED && code != SNET_EPROTO)
+			code = SNET_ELOST;
+		perf_all_lose(m, code ? code : SNET_EUNREACH, why);
+		return;
+	}
+	snet_fail(&m->last, code ? code : SNET_EUNREACH, "%s", why);
+	perf_mates_say_waiting(a, m, now);
+	m->backoff = m->backoff ? 2 * m->backoff : SNET_LINK_BACKOFF_MIN;
+	if (m->backoff > SNET_LINK_BACKOFF_MAX)
+		m->backoff = SNET_LINK_BACKOFF_MAX;
+	snet_timer_set(a->net->loop, &m->redial, now + m->backoff);
+}
+
+static const struct perf_chan_events mate_events = { on_up, perf_all_message, on_room,
+						     on_down };
+
+void perf_mate_dial(struct perf_mate *m)
+{
+	struct perf_all *a = m->all;
+	struct snet_addr addrs[NET_ADDRS];
+	struct snet_error err = { 0 };
+	struct snet_url url = m->party->address;
+	size_t n = 0;
+	int rc = net_resolve(&url, false, addrs, &n, &err);
+
+	url.has_key = true;
+	memcpy(url.key, m->party->key, sizeof(url.key));
+	if (!rc)
+		rc = perf_quic.dial(&m->chan, a->net, &url, &addrs[0], false, &mate_events, m,
+				    &err);
+	if (rc) {
+		m->chan = NULL;
+		perf_all_lose(m, rc, err.text);
+	}
+}
+
+static void on_redial(struct snet_timer *t, snet_time now)
+{
+	struct perf_mate *m = t->user;
+
+	(void)now;
+	if (m->all->stage == STAGE_CONNECTING && !m->chan)
+		perf_mate_dial(m);
+}
+
+/* From the server: not somebody who wants a test. */
+void perf_mate_passed(struct perf_chan *c, const struct perf_message *m, void *user)
+{
+	struct perf_all *a = user;
+
+	c->ev = &mate_events;
+	for (size_t i = 0; i < a->me; i++) {
+		struct perf_mate *mate = &a->mates[i];
+
+		if (!c->key || memcmp(mate->party->key, c->key, SNET_KEYID_BYTES))
+			continue;
+		if (mate->chan)
+			break;
+		mate->chan = c;
+		mate->up = true;
+		c->user = mate;
+		perf_all_message(c, m, PERF_SIZE_MIN, mate);
+		perf_all_advance(a);
+		return;
+	}
+	perf_chan_close(c, SNET_EPOLICY, "no party that is awaited");
+}
+
+/* ---- who they are */
+
+static int by_id(const void *x, const void *y)
+{
+	const struct perf_mate *a = x, *b = y;
+
+	return a->party->id < b->party->id ? -1 : a->party->id > b->party->id;
+}
+
+int perf_mates_find(struct perf_all *a, struct snet_error *err)
+{
+	const struct roster *r = a->net->roster;
+
+	a->n = r->parties;
+	a->mates = calloc(a->n, sizeof(*a->mates));
+	if (!a->mates)
+		return snet_fail(err, SNET_ENOMEM, "parties");
+	for (size_t i = 0; i < a->n; i++)
+		a->mates[i].party = &r->members[i];
+	qsort(a->mates, a->n, sizeof(*a->mates), by_id);
+	for (size_t i = 0; i < a->n; i++) {
+		struct perf_mate *m = &a->mates[i];
+
+		m->all = a;
+		m->nth = i;
+		m->redial = (struct snet_timer){ .fn = on_redial, .user = m };
+		if (m->party->id == cli.id)
+			a->me = i;
+		if (strcmp(m->party->address.scheme, "quic") != 0)
+			return snet_fail(err, SNET_ECONFIG, "party %u: %s:// is not measured",
+					 m->party->id, m->party->address.scheme);
+	}
+	return SNET_OK;
+}

@@ -1,0 +1,459 @@
+load helper
+
+setup_file() {
+	make_keys
+}
+
+# perf NAME SCHEME ARGS...: a server that lets our key in, in $addr.
+perf() {
+	local trust=(-k "$lkey" -a "$skey_id")
+	[ "$2" = quic ] || trust=(--insecure)
+	start_ready "$1" snet-perf -q "${trust[@]}" --serve "${@:3}" "$2://127.0.0.1:0"
+	addr=$(jq -r 'select(.event == "listening").address' "$BATS_TEST_TMPDIR/$1.out")
+}
+
+# ask ARGS...: tests $addr.
+ask() {
+	local trust=(-k "$skey")
+	[[ $addr == quic:* ]] || trust=(--insecure)
+	run --separate-stderr snet-perf -q "${trust[@]}" --time 200ms "$@" "$addr"
+}
+
+setup() {
+	skey_id=$sid
+}
+
+# result TEST JQ: it is true of every result of that test, and there is one.
+result() {
+	jq -es "map(select(.event == \"perf.result\" and .test == \"$1\") | $2) | length > 0 and all" <<<"$output" >&2
+}
+
+# summary JQ: it is true of the summary, of which there is one.
+summary() {
+	jq -es "map(select(.event == \"perf.summary\") | $1) == [true]" <<<"$output" >&2
+}
+
+# What every transport does. The time is measured, not hoped for: figures must agree with each other.
+check_all() {
+	[ "$status" -eq 0 ]
+	[ "$(jq -rs 'map(.event) | unique | join(" ")' <<<"$output")" = "perf.result perf.summary" ]
+	[ "$(jq -r .event <<<"${lines[-1]}")" = perf.summary ]
+	jq -es 'all(.complete)' <<<"$output"
+	result latency '.count > 10 and .time_ms == 200 and .size == 64'
+	result latency '.min_ns <= .p50_ns and .p50_ns <= .p90_ns and .p90_ns <= .p99_ns and .p99_ns <= .max_ns'
+	result latency '.min_ns > 1000 and .max_ns <= .time_ms * 1e6'
+	# one after another: as many as fit into the time, the first and the last perhaps in part
+	result latency '.mean_ns * .count <= 1.02 * .time_ms * 1e6 and .mean_ns * .count >= 0.2 * .time_ms * 1e6'
+	result latency '([.histogram[][2]] | add) == .count and all(.histogram[]; .[0] <= .[1])'
+	result latency '.histogram[0][0] <= .min_ns and .histogram[-1][1] >= .max_ns'
+	result latency '(.per_s - .count * 1000 / .time_ms) | fabs < 1'
+	result rounds '.count > 10'
+	# figures are whole numbers per second
+	result send '.sent_bits_per_s > 1e6 and (.sent_bits_per_s / 8 / .size - .sent_messages_per_s | fabs <= 2)'
+	result receive '.received_bits_per_s > 1e6 and .sent_bits_per_s == null'
+	result both '.received_bits_per_s > 1e6 and .sent_bits_per_s > 1e6'
+	summary '.rtt_p50_ns > 0 and .rounds_per_s > 0 and .messages_per_s > 0 and .send_bits_per_s > 0'
+	summary '.receive_bits_per_s > 0 and .both_send_bits_per_s > 0 and .both_receive_bits_per_s > 0'
+	summary ".tests == $(jq -s 'map(select(.event == "perf.result")) | length' <<<"$output")"
+}
+
+@test "over quic: every test, one object each, a summary at the end" {
+	perf server quic
+	ask
+	[ -z "$stderr" ]
+	check_all
+	result handshakes '.count > 0 and .p50_ns > 0'
+	[ "$(jq -r 'select(.test == "messages").size' <<<"$output" | tr '\n' ' ')" = "64 1024 16384 " ]
+	summary '.transport == "quic"'
+}
+
+@test "over tcp: every test" {
+	perf server tcp
+	ask
+	check_all
+	result handshakes '.count > 0'
+	jq -es 'all(.lost_messages == null and .wire_p50_ns == null)' <<<"$output"
+}
+
+@test "over udp: every test but handshakes, what was lost, and the time on the wire" {
+	perf server udp
+	ask
+	check_all
+	[ -z "$(jq -r 'select(.test == "handshakes")' <<<"$output")" ]
+	result send '.lost_messages >= 0'
+	# what the kernel saw is within what the program saw
+	result latency '.wire_p50_ns > 0 and .wire_p50_ns <= .p50_ns'
+	ask -T handshakes
+	[ "$status" -eq 2 ]
+}
+
+@test "the server says what it has served, and to whom" {
+	perf server quic
+	ask -T latency -T send -s 1k --parallel 2
+	[ "$status" -eq 0 ]
+	wait_event server perf.served '.test == "send"'
+	jq -e "select(.key == \"$sid\" and .size == 1024 and .parallel == 2 and .complete)" <<<"$event"
+	jq -e '.received_messages > 0 and .received_bytes == 1024 * .received_messages' <<<"$event"
+	quit server
+	[ "$status" -eq 0 ]
+}
+
+@test "--size, --parallel and --omit are what they say" {
+	perf server tcp
+	ask -T send -T latency -s 100 -s 4k --parallel 3 --omit 150ms
+	[ "$status" -eq 0 ]
+	[ "$(jq -r 'select(.event == "perf.result") | "\(.test) \(.size) \(.parallel) \(.time_ms)"' <<<"$output")" = \
+"send 100 3 200
+send 4096 3 200
+latency 100 3 200
+latency 4096 3 200" ]
+	[ "$(jq -r 'select(.event == "perf.served").time_ms >= 350' "$BATS_TEST_TMPDIR/server.out" | sort -u)" = true ]
+}
+
+@test "--every says what each interval has brought, and the sum is the result" {
+	perf server quic
+	ask -T latency --time 500ms --omit 100ms --every 100ms
+	[ "$status" -eq 0 ]
+	[ "$(jq -s 'map(select(.event == "perf.interval")) | length' <<<"$output")" -ge 4 ]
+	jq -es 'map(select(.event == "perf.interval")) | .[0].omitted and (.[-1].omitted | not)' <<<"$output"
+	jq -es 'map(select(.event == "perf.interval").at_ms) | . == sort and .[-1] >= 600' <<<"$output"
+	# all that was counted in intervals is in the result, but for those that were left out
+	jq -es 'map(select(.event == "perf.interval")) as $i | (.[] | select(.event == "perf.result").count) as $n |
+		([$i[].count] | add) >= $n and ([$i[] | select(.omitted | not).count] | add) <= $n' <<<"$output"
+	ask -T both --time 300ms --every 100ms
+	jq -es 'map(select(.event == "perf.interval")) | any(.sent_bits_per_s > 0) and any(.received_bits_per_s > 0)' \
+		<<<"$output"
+}
+
+@test "figures agree with a link whose delay and rate are known" {
+	perf server quic
+	local server=$addr key=${addr#*#}
+	start_ready link snet-link -q --rtt 20ms --rate 80mbit --mtu 1500 --listen 127.0.0.1:0 --to "${server%#*}"
+	addr=quic://$(jq -r 'select(.event == "listening").address' "$BATS_TEST_TMPDIR/link.out" | sed 's,.*://,,')#$key
+	ask -T latency -T rounds -T send --time 1s --omit 300ms
+	[ "$status" -eq 0 ]
+	result latency '.p50_ns >= 20e6 and .p50_ns < 40e6'
+	# lockstep needs one way, not both
+	result rounds '.per_s <= 101 and .per_s > 30'
+	result send '.sent_bits_per_s < 96e6 and .sent_bits_per_s > 20e6'
+}
+
+@test "a server that is busy says so, and until when: status 10" {
+	perf server quic
+	start first snet-perf -q -k "$skey" --time 20s --every 50ms -T latency "$addr"
+	wait_event first perf.interval
+	ask -T latency
+	failed_with 10 policy
+	[[ $(jq -r .text <<<"${lines[-1]}") == *"busy: it does another test, which takes up to "*" s more"* ]]
+	summary '.tests == 0 and (.complete | not)'
+	kill -INT "${pid[first]}"
+	finish first
+	[ "$status" -eq 0 ]
+	ask -T latency
+	[ "$status" -eq 0 ]
+	jq -es 'any(.event == "perf.served" and .refused == 1)' "$BATS_TEST_TMPDIR/server.out"
+}
+
+@test "interrupted: what was measured so far, marked as such" {
+	perf server udp
+	start ask snet-perf -q --insecure --time 20s --every 50ms "$addr"
+	wait_event ask perf.interval
+	kill -INT "${pid[ask]}"
+	finish ask
+	[ "$status" -eq 0 ]
+	output=$(cat "$BATS_TEST_TMPDIR/ask.out")
+	result latency '(.complete | not) and .count > 0 and .time_ms < 20000'
+	summary '(.complete | not) and .rtt_p50_ns > 0 and .tests == 1'
+}
+
+# lost SCHEME ARGS...: the server is killed in the middle.
+lost() {
+	perf server "$1"
+	local trust=(-k "$skey")
+	[ "$1" = quic ] || trust=(--insecure)
+	start ask snet-perf -q "${trust[@]}" --keep-alive 200ms --time 30s --every 50ms -T "$2" "$addr"
+	wait_event ask perf.interval "${3:-.count} > 0"
+	kill -KILL "${pid[server]}"
+	finish ask
+	failed_with 6 peer_lost ask
+	output=$(cat "$BATS_TEST_TMPDIR/ask.out")
+	result "$2" "(.complete | not) and .time_ms > 0 and (.count // .sent_messages_per_s) > 0"
+	summary '(.complete | not) and .tests == 1'
+}
+
+@test "a server that is killed: what was measured so far, and status 6, over quic" {
+	lost quic latency
+}
+
+@test "a server that is killed, in the middle of bytes, over quic" {
+	lost quic send .sent_messages
+}
+
+@test "a server that is killed: the same over tcp" {
+	lost tcp latency
+}
+
+@test "a server that is killed: the same over udp" {
+	lost udp send .sent_messages
+}
+
+@test "a client that is killed leaves the server free for others" {
+	perf server quic --keep-alive 200ms
+	start ask snet-perf -q -k "$skey" --time 30s --every 50ms -T both "$addr"
+	wait_event ask perf.interval
+	kill -KILL "${pid[ask]}"
+	wait "${pid[ask]}" || true
+	unset "pid[ask]"
+	wait_event server perf.served '.complete | not'
+	ask -T latency
+	[ "$status" -eq 0 ]
+}
+
+@test "a server that is not there yet is waited for, and one that never is ends with 4" {
+	for scheme in quic tcp udp; do
+		addr=$scheme://127.0.0.1:9
+		run --separate-stderr snet-perf -q --insecure --time 100ms -w 0 "$addr"
+		failed_with 4 unreachable
+	done
+	perf server tcp
+	port=${addr##*:}
+	quit server
+	start ask snet-perf -q --insecure --time 100ms -T latency "tcp://127.0.0.1:$port"
+	wait_event ask waiting
+	start server snet-perf -q --insecure --serve "tcp://127.0.0.1:$port"
+	finish ask
+	[ "$status" -eq 0 ]
+}
+
+@test "keys: pinned, refused, none" {
+	perf server quic
+	run --separate-stderr snet-perf -q --time 100ms -T latency "$addr"
+	failed_with 5 identity_refused
+	run --separate-stderr snet-perf -q -k "$skey" -T latency "${addr%#*}#$sid"
+	failed_with 5 identity_refused
+	run --separate-stderr snet-perf -q -k "$skey" -T latency "${addr%#*}"
+	failed_with 3 config
+	for scheme in tcp udp; do
+		run --separate-stderr snet-perf -q -k "$skey" "$scheme://127.0.0.1:9"
+		failed_with 3 config
+		run --separate-stderr snet-perf -q -k "$skey" --serve "$scheme://127.0.0.1:0"
+		failed_with 3 config
+	done
+	run --separate-stderr snet-perf --serve quic://127.0.0.1:0
+	failed_with 3 config
+}
+
+@test "tests that are too long or too large are refused by the server" {
+	perf server quic --longest 1s
+	ask -T latency --time 2s
+	failed_with 10 policy
+	[[ $(jq -r .text <<<"${lines[-1]}") == *"longer or larger than it allows"* ]]
+	perf another udp
+	ask -T send -s 1MiB
+	failed_with 10 policy
+}
+
+@test "-H: a table and a histogram, and nothing that is JSON" {
+	perf server quic
+	ask -H -T latency -T both
+	[ "$status" -eq 0 ]
+	[[ $output == *"test "*"p50"*"p99"* ]]
+	[[ $output == *"latency "*"64 B "* ]]
+	[[ $output == *"both "*"bit/s"* ]]
+	[[ $output == *"round trips"*"█"* ]]
+	[[ $output != *"{"* ]]
+}
+
+@test "--svg is a picture: well-formed, whole, and with nothing from elsewhere" {
+	command -v python3 >/dev/null || skip "no python3"
+	perf server quic
+	ask -T latency -T both --time 400ms --svg "$BATS_TEST_TMPDIR/perf.svg"
+	[ "$status" -eq 0 ]
+	python3 - "$BATS_TEST_TMPDIR/perf.svg" <<-'END'
+	import sys, xml.etree.ElementTree as tree
+	ns = "{http://www.w3.org/2000/svg}"
+	root = tree.parse(sys.argv[1]).getroot()
+	assert root.tag == ns + "svg"
+	width, height = (float(root.get(k)) for k in ("width", "height"))
+	words = " ".join(e.text or "" for e in root.iter(ns + "text"))
+	assert "p50" in words and "p99" in words and "both" in words and "Payload over time" in words, words
+	bars = [e for e in root.iter(ns + "rect") if e.get("class") == "bar"]
+	assert len(bars) > 3
+	for bar in bars:
+	    assert 0 <= float(bar.get("x")) <= width and 0 <= float(bar.get("y")) <= height
+	    assert float(bar.get("width")) > 0 and float(bar.get("height")) >= 0
+	curves = [e.get("points").split() for e in root.iter(ns + "polyline")]
+	assert max(map(len, curves)) >= 2
+	for x, y in (p.split(",") for c in curves for p in c):
+	    assert 0 <= float(x) <= width and 0 <= float(y) <= height
+	for e in root.iter():
+	    assert not any(k.endswith("href") for k in e.keys()) and e.tag != ns + "script"
+	END
+	ask -T latency --svg /nowhere/at/all.svg
+	failed_with 1 io
+	result latency .complete
+}
+
+@test "wrong options: status 2, and what would be right" {
+	for bad in "-T speed" "--size 15" "--size 17MiB" "--size x" "--time 0" "--time 2h" "--parallel 0" "--parallel 65" \
+		"--every 1ms" "--omit never"; do
+		# shellcheck disable=SC2086 # two words
+		run --separate-stderr snet-perf --insecure $bad quic://127.0.0.1:9
+		[ "$status" -eq 2 ] || { echo "$bad: $status"; return 1; }
+		[[ $stderr == *"${bad%% *}"* || $stderr == *"--test"* || $stderr == *"--time"* ]] || { echo "$bad: $stderr"; return 1; }
+	done
+	run --separate-stderr snet-perf
+	[ "$status" -eq 2 ]
+	run --separate-stderr snet-perf --insecure quic://127.0.0.1:9 quic://127.0.0.1:10
+	[ "$status" -eq 2 ]
+	run --separate-stderr snet-perf --insecure --serve -T latency
+	[ "$status" -eq 2 ]
+	run --separate-stderr snet-perf --insecure --serve tcp://127.0.0.1:0 tcp://127.0.0.1:0
+	[ "$status" -eq 2 ]
+	run --separate-stderr snet-perf --insecure ws://127.0.0.1:9
+	[ "$status" -eq 2 ]
+	run --separate-stderr snet-perf --insecure tcp://127.0.0.1:0
+	[ "$status" -eq 2 ]
+}
+
+# Strangers' bytes, from all sides, while nothing else happens and while a test runs.
+garbage() {
+	python3 - "$1" <<-'END'
+	import os, random, socket, struct, sys
+	scheme, where = sys.argv[1].split("://")
+	where = (where.split(":")[0], int(where.split(":")[1].split("#")[0]))
+	random.seed(5)
+	session = struct.pack(">Q", 7)
+	plan = struct.pack(">BIIH", 4, 65536, 3600000, 64)
+	said = [bytes([t]) + session + os.urandom(n) for t in range(0x4e, 0x62) for n in (0, 7, 40, 1200)]
+	said += [b"\x50" + session + plan + bytes(16), b"\x50" + session + plan + os.urandom(16)]
+	said += [os.urandom(random.randrange(1, 1400)) for _ in range(300)]
+	if scheme == "tcp":
+	    for words in [struct.pack(">I", len(s)) + s for s in said] + [b"\xff\xff\xff\xff" + bytes(100), b"\0\0\0\0"]:
+	        s = socket.create_connection(where)
+	        s.settimeout(0.02)
+	        try:
+	            s.sendall(words)
+	            got = s.recv(100)
+	        except OSError:
+	            got = b""
+	        # Only what begins with a START may begin a test, and that is over with its connection.
+	        assert words[4:5] in (b"\x50", b"\x5a") or not got, (words, got)
+	        s.close()
+	else:
+	    s = socket.socket(socket.AF_INET, socket.SOCK_DGRAM)
+	    s.setblocking(False)
+	    sent = got = 0
+	    for words in said:
+	        s.sendto(words, where)
+	        sent += len(words)
+	        try:
+	            while True:
+	                got += len(s.recv(2000))
+	        except OSError:
+	            pass
+	    s.settimeout(0.3)
+	    try:
+	        while True:
+	            got += len(s.recv(2000))
+	    except OSError:
+	        pass
+	    assert got < sent / 4, (got, sent)
+	END
+}
+
+@test "garbage costs a server nothing: it answers less than it gets, and goes on" {
+	command -v python3 >/dev/null || skip "no python3"
+	for scheme in udp tcp quic; do
+		perf "$scheme" "$scheme"
+		kind=$scheme
+		[ "$scheme" != quic ] || kind=udp
+		garbage "$kind://${addr#*://}"
+		ask -T latency -T both
+		[ "$status" -eq 0 ] || { echo "$scheme: $status: $output"; return 1; }
+		is_gone "$scheme" && return 1
+		rss=$(awk '/^VmRSS/ { print $2 }' "/proc/${pid[$scheme]}/status")
+		[ -n "${SNET_SANITIZED:-}" ] || [ "$rss" -lt 200000 ]
+	done
+}
+
+@test "a test that runs is not disturbed by strangers" {
+	command -v python3 >/dev/null || skip "no python3"
+	perf server udp
+	start ask snet-perf -q --insecure -T latency --time 1s --every 50ms "$addr"
+	wait_event ask perf.interval
+	garbage "$addr"
+	finish ask
+	[ "$status" -eq 0 ]
+	jq -es 'map(select(.event == "perf.result"))[0].complete' "$BATS_TEST_TMPDIR/ask.out"
+}
+
+# net N: a roster of N parties on free ports, in $net.
+net() {
+	net=$BATS_TEST_TMPDIR/net
+	local at=()
+	mapfile -t at < <(python3 - "$1" <<-'END'
+	import socket, sys
+	s = [socket.socket(socket.AF_INET, socket.SOCK_DGRAM) for _ in range(int(sys.argv[1]))]
+	for x in s: x.bind(("127.0.0.1", 0))
+	for x in s: print("--at\nquic://127.0.0.1:%d" % x.getsockname()[1])
+	END
+	)
+	snet-keygen --net "$1" -d "$net" "${at[@]}" >/dev/null
+}
+
+party() {
+	start "p$1" snet-perf -q -r "$net/roster.json" -i "$1" -k "$net/$1.key" --keep-alive 200ms "${@:2}"
+}
+
+@test "--roster: all pairs of three, one after another, and all three in lockstep" {
+	command -v python3 >/dev/null || skip "no python3"
+	net 3
+	for i in 2 0 1; do party $i --time 200ms -T latency -T both -T rounds; done
+	for i in 0 1 2; do
+		finish p$i
+		[ "$status" -eq 0 ]
+		# everybody has the whole of it, and the same
+		jq -r 'select(.event == "perf.result" and .to != null) |
+			"\(.from) \(.to) \(.test) \(.p50_ns) \(.sent_bits_per_s)"' "$BATS_TEST_TMPDIR/p$i.out" >"$BATS_TEST_TMPDIR/pairs$i"
+		[ "$(cut -d ' ' -f 1-3 "$BATS_TEST_TMPDIR/pairs$i" | tr '\n' ',')" = \
+			"0 1 latency,0 1 both,0 2 latency,0 2 both,1 2 latency,1 2 both," ]
+		diff "$BATS_TEST_TMPDIR/pairs0" "$BATS_TEST_TMPDIR/pairs$i"
+		output=$(cat "$BATS_TEST_TMPDIR/p$i.out")
+		result rounds ".from == $i and .to == null and .count > 10"
+		summary '.parties == 3 and .pairs == 3 and .complete and .rounds_per_s > 0 and .tests == 7'
+		summary "$(sort -k 3,3 -k 4,4n "$BATS_TEST_TMPDIR/pairs0" | awk '$3 == "latency" { v = $4 } END { print ".rtt_p50_ns == " v }')"
+	done
+	# in lockstep: as many for each, as far as their times were the same
+	jq -es 'map(select(.event == "perf.result" and .test == "rounds").count) | max <= 1.2 * min + 2' \
+		"$BATS_TEST_TMPDIR"/p?.out
+}
+
+@test "--roster: a party that is killed ends it for the others, with what there is" {
+	command -v python3 >/dev/null || skip "no python3"
+	net 3
+	for i in 0 1 2; do party $i --time 400ms --every 50ms -T latency; done
+	wait_event p0 perf.result '.to == 1'
+	kill -KILL "${pid[p2]}"
+	for i in 0 1; do
+		finish p$i
+		failed_with 6 peer_lost p$i
+		output=$(cat "$BATS_TEST_TMPDIR/p$i.out")
+		summary '((.complete | not) or .pairs < 3) and .tests >= 1'
+		jq -es '.[-1] | .peer == 2 or (.text | contains("party 2"))' <<<"$output"
+	done
+}
+
+@test "--roster: who is missing is said, and not waited for longer than --wait" {
+	command -v python3 >/dev/null || skip "no python3"
+	net 3
+	party 0 -w 1500ms -T latency
+	party 1 -T latency
+	wait_event p0 waiting '.for == "2"'
+	finish p0
+	failed_with 4 unreachable p0
+	[ "$(jq -r 'select(.event == "error").peer' "$BATS_TEST_TMPDIR/p0.out")" -eq 2 ]
+	finish p1
+	failed_with 6 peer_lost p1
+	[ "$(jq -r 'select(.event == "error").peer' "$BATS_TEST_TMPDIR/p1.out")" -eq 0 ]
+}

@@ -1,0 +1,183 @@
+# What scripts/natlab puts a host behind: the kinds, what theory says of two of them, and the rules that make them.
+#
+#   kind                 mapping                    filtering     how
+#   open                 none                       none          the host has the public address itself
+#   full-cone            one port for all           none          what comes to a port that is mapped is let in
+#   address-restricted   one port for all           by address    ... from an address that the inside has spoken to
+#   port-restricted      one port for all           by socket     connection tracking alone
+#   symmetric            one each, by lot           by socket     masquerade fully-random
+#   sequential           one each, the next one     by socket     a counter
+#   double               port-restricted twice: at home, and at the provider's
+#   udp-blocked          TCP alone gets out
+#   ipv6-only            no NAT, and no IPv4        by socket     a firewall that lets answers in
+#
+# No NAT here keeps the inside's port, or what goes wrong without a server would go unnoticed.
+# shellcheck shell=bash disable=SC2034 # these are for the other files
+
+all_kinds=(open full-cone address-restricted port-restricted symmetric sequential double udp-blocked ipv6-only)
+
+# What snet-stun --nat says of each; in steps: its ports, asked for one after the other.
+declare -rA verdict=(
+	[open]=open
+	[full-cone]=full-cone
+	[address-restricted]=address-restricted
+	[port-restricted]=port-restricted
+	[symmetric]=symmetric
+	[sequential]='symmetric, in steps'
+	[double]=port-restricted
+	[udp-blocked]=blocked
+	[ipv6-only]=firewall
+)
+
+is_kind() {
+	[ -n "${verdict[$1]:-}" ]
+}
+
+family() {
+	case $1 in ipv6-only) echo 6 ;; *) echo 4 ;; esac
+}
+
+# One port of a host's for each destination: what a server tells is of no use to a peer.
+is_symmetric() {
+	case $1 in symmetric | sequential) ;; *) return 1 ;; esac
+}
+
+# Strangers get in, at least from addresses that are spoken to.
+is_lax() {
+	case $1 in open | full-cone | address-restricted) ;; *) return 1 ;; esac
+}
+
+# theory A B: the best way between the two.
+#   host     at the addresses they have themselves
+#   direct   through NATs
+#   guess    directly for who foretells a port; else there is a relay
+#   relay    there is no other
+theory() {
+	case " $1 $2 " in
+	*" udp-blocked "*) echo relay; return ;;
+	" open open " | " ipv6-only ipv6-only ") echo host; return ;;
+	*" ipv6-only "*) echo relay; return ;;
+	esac
+	if is_symmetric "$1" && is_symmetric "$2"; then
+		# Neither knows where to send first; with two counters both could.
+		case " $1 $2 " in *" symmetric "*) echo relay ;; *) echo guess ;; esac
+	elif { is_symmetric "$1" && ! is_lax "$2"; } || { is_symmetric "$2" && ! is_lax "$1"; }; then
+		case " $1 $2 " in *" symmetric "*) echo relay ;; *) echo guess ;; esac
+	else
+		echo direct
+	fi
+}
+
+# ---- rules for nft. wan leads out, lan in; $1 is the public address, where it is needed.
+
+# Nobody outside may know whether a port is mapped. And conntrack remembers what input accepts: the inside, speaking to
+# the same peer a moment later, would find its port taken, and get another.
+rules_router() {
+	cat <<-'END'
+	table ip router {
+		chain input { type filter hook input priority filter; policy accept;
+			iifname "wan" ct state != { established, related } drop
+		}
+		chain forward { type filter hook forward priority filter; policy drop;
+			ct state { established, related } accept
+			iifname "lan" accept
+			ct status dnat accept
+		}
+		chain rest { type nat hook postrouting priority srcnat + 1;
+			oifname "wan" masquerade
+		}
+	}
+	END
+}
+
+# snat WHAT: of what is UDP and leads out.
+snat() {
+	cat <<-END
+	table ip out {
+		chain out { type nat hook postrouting priority srcnat;
+			oifname "wan" meta l4proto udp $1
+		}
+	}
+	END
+}
+
+# 8192 ports. As elements of a map: numbers that nft computes are in the order of this machine's bytes, ports are not.
+port_map() {
+	seq 0 8191 | awk -v first="$1" '{ printf "%s%d : %d", (NR > 1 ? ", " : "map { "), $1, first + $1 } END { print " }" }'
+}
+
+# The outer port is a function of the inner address and port: for all destinations the same.
+snat_hashed() {
+	snat "snat ip to $1 : jhash ip saddr . udp sport mod 8192 seed 0x5eed $(port_map 20000)"
+}
+
+# Learns which outer port is whose, and who has been spoken to from it; $1 is who may come in by it.
+dnat_learned() {
+	cat <<-END
+	table ip back {
+		map inside { type inet_service : ipv4_addr . inet_service; flags dynamic, timeout; timeout 2m; size 65535; }
+		set spoken { type ipv4_addr . inet_service; flags dynamic, timeout; timeout 2m; size 65535; }
+		chain learn { type filter hook postrouting priority srcnat + 100;
+			oifname "wan" meta l4proto udp update @inside { udp sport : ct original ip saddr . ct original proto-src }
+			oifname "wan" meta l4proto udp update @spoken { ip daddr . udp sport }
+		}
+		chain back { type nat hook prerouting priority dstnat;
+			iifname "wan" meta l4proto udp $1 dnat ip to udp dport map @inside
+		}
+	}
+	END
+}
+
+rules_full_cone() {
+	rules_router
+	snat_hashed "$1"
+	dnat_learned ''
+}
+
+rules_address_restricted() {
+	rules_router
+	snat_hashed "$1"
+	dnat_learned 'ip saddr . udp dport @spoken'
+}
+
+rules_port_restricted() {
+	rules_router
+	snat_hashed "$1"
+}
+
+rules_symmetric() {
+	rules_router
+	snat 'masquerade fully-random'
+}
+
+rules_sequential() {
+	rules_router
+	snat "snat ip to $1 : numgen inc mod 8192 $(port_map 40000)"
+}
+
+rules_udp_blocked() {
+	rules_router
+	cat <<-'END'
+	table ip deaf {
+		chain deaf { type filter hook forward priority filter - 1; policy accept;
+			meta l4proto udp drop
+		}
+	}
+	END
+}
+
+# As RFC 6092 has it: what is sent out may be answered.
+rules_ipv6_only() {
+	cat <<-'END'
+	table ip6 router {
+		chain input { type filter hook input priority filter; policy accept;
+			iifname "wan" meta l4proto { tcp, udp } ct state != { established, related } drop
+		}
+		chain forward { type filter hook forward priority filter; policy drop;
+			ct state { established, related } accept
+			iifname "lan" accept
+			meta l4proto ipv6-icmp accept
+		}
+	}
+	END
+}
