@@ -222,11 +222,11 @@ static void nothing_is_written_that_would_not_be_read(void **state)
 	struct roster_member twice[2] = {
 		{ .id = 1,
 		  .has_address = true,
-		  .address = { "quic", "h", 1, false, { 0 } },
+		  .address = { .scheme = "quic", .host = "h", .port = 1 },
 		  .key = { 1 } },
 		{ .id = 1,
 		  .has_address = true,
-		  .address = { "quic", "h", 2, false, { 0 } },
+		  .address = { .scheme = "quic", .host = "h", .port = 2 },
 		  .key = { 2 } },
 	};
 	struct roster r = { .members = twice, .parties = 2 };
@@ -256,7 +256,7 @@ static void a_thousand_parties_are_read(void **state)
 {
 	struct snet_buf b = SNET_BUF(1 << 20);
 	struct roster_member m = { .has_address = true,
-				   .address = { "quic", "host", 1, false, { 0 } } };
+				   .address = { .scheme = "quic", .host = "host", .port = 1 } };
 	struct snet_error err = { 0 };
 	struct roster *r = NULL;
 
