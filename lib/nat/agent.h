@@ -89,12 +89,17 @@ void snet_agent_close(struct snet_agent *a);
 
 /* ---- what it wants. */
 struct snet_agent_packet {
-	uint32_t handle;
+	uint32_t handle; /* of a base, or what snet_agent_probe was told */
 	struct snet_addr to;
 	uint16_t n;
 	uint8_t p[SNET_AGENT_MTU];
 };
 bool snet_agent_next(struct snet_agent *a, struct snet_agent_packet *out);
+/* A check that no pair stands behind: nothing waits for its answer, but whoever hears it checks
+ * in turn, and so we meet. handle: any. False: the peer's credentials are not known, or packets
+ * wait to be fetched. */
+bool snet_agent_probe(struct snet_agent *a, uint32_t handle, const struct snet_addr *to,
+		      snet_time now);
 snet_time snet_agent_deadline(const struct snet_agent *a); /* SNET_NEVER: none */
 
 enum snet_agent_what {

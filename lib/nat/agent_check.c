@@ -76,11 +76,19 @@ struct tx *agent_tx(struct snet_agent *a, const uint8_t id[static SNET_STUN_ID])
 	return NULL;
 }
 
+static void draw_id(struct snet_agent *a, uint8_t id[static SNET_STUN_ID])
+{
+	uint64_t bits = agent_draw(a);
+
+	memcpy(id, &bits, sizeof(bits));
+	bits = agent_draw(a);
+	memcpy(id + sizeof(bits), &bits, SNET_STUN_ID - sizeof(bits));
+}
+
 /* A free one, or the oldest that only waits for a late answer. */
 static struct tx *tx_new(struct snet_agent *a)
 {
 	struct tx *old = NULL, *t = NULL;
-	uint64_t bits;
 
 	for (size_t i = 0; i < TX_MAX && !t; i++) {
 		if (!a->tx[i].used)
@@ -92,10 +100,7 @@ static struct tx *tx_new(struct snet_agent *a)
 	if (!t)
 		return NULL;
 	*t = (struct tx){ .used = true };
-	bits = agent_draw(a);
-	memcpy(t->id, &bits, sizeof(bits));
-	bits = agent_draw(a);
-	memcpy(t->id + sizeof(bits), &bits, SNET_STUN_ID - sizeof(bits));
+	draw_id(a, t->id);
 	return t;
 }
 
@@ -185,6 +190,21 @@ bool agent_consent(struct snet_agent *a, snet_time now)
 		t->used = false;
 		return false;
 	}
+	a->counts.checks++;
+	return true;
+}
+
+bool snet_agent_probe(struct snet_agent *a, uint32_t handle, const struct snet_addr *to,
+		      snet_time now)
+{
+	struct tx t = { .controlling = a->list.controlling, .handle = handle, .to = *to };
+
+	if (!agent_is_live(a) || !*a->now.remote)
+		return false;
+	t.priority = snet_candidate_priority(SNET_CANDIDATE_PRFLX, 0, 1);
+	draw_id(a, t.id);
+	if (!put(a, &t, now))
+		return false;
 	a->counts.checks++;
 	return true;
 }

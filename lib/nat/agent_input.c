@@ -201,6 +201,10 @@ static int request(struct snet_agent *a, const struct snet_stunmsg *m, struct ea
 	memcpy(e->id, m->id, SNET_STUN_ID);
 	if (c == &a->now && is_its_conflict(a, m)) {
 		answer(a, m, e, c, 487);
+		/* A packet has made the way, and it may be the only one: a probe (agent.h) is
+		 * not repeated. What we send in turn settles the roles, too. */
+		e->use = false;
+		note(a, e, now);
 		return SNET_OK;
 	}
 	answer(a, m, e, c, 0);

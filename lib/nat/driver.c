@@ -50,6 +50,8 @@ static void send_wanted(struct snet_ice *ice)
 			ice_sock_send(s, &out.to, out.p, out.n);
 		else if (r)
 			ice_relay_send(r, &out.to, out.p, out.n);
+		else
+			ice_punch_send(ice, &out);
 	}
 }
 
@@ -76,6 +78,7 @@ static void arm(struct snet_ice *ice)
 	snet_time at = snet_agent_deadline(ice->agent);
 
 	at = earlier(at, earlier(ice->keep_at, ice_gather_deadline(ice)));
+	at = earlier(at, ice_punch_deadline(ice));
 	if (ice->parked)
 		at = earlier(at, ice->parked_until);
 	if (snet_timer_set(ice->loop, &ice->timer, at))
@@ -97,6 +100,7 @@ void ice_pump(struct snet_ice *ice)
 	ice->busy = true;
 	do {
 		ice->again = false;
+		ice_punch_turn(ice, ice_now(ice));
 		send_wanted(ice);
 		tell_events(ice);
 		if (ice->gathering)
@@ -256,6 +260,7 @@ int snet_ice_new(struct snet_ice **out, struct snet_loop *l, const struct snet_i
 	ice->user = user;
 	ice->o = *o;
 	ice->parked_until = ice->keep_at = SNET_NEVER;
+	ice_punch_init(ice);
 	if (!ice->o.keepalive)
 		ice->o.keepalive = KEEPALIVE;
 	if (!ice->o.gather_timeout)
@@ -292,6 +297,7 @@ static void drop_all(struct snet_ice *ice)
 		ice->servers[i].lookup = NULL;
 	}
 	ice_forget_remote(ice);
+	ice_punch_end(ice);
 	while (ice->socks_n)
 		ice_remove_sock(ice, ice->socks[0]);
 	ice->way = (struct way){ 0 };
@@ -354,6 +360,7 @@ int snet_ice_restart(struct snet_ice *ice, struct snet_error *err)
 	if (rc)
 		return snet_fail(err, rc, "ICE has ended");
 	ice_forget_remote(ice);
+	ice_punch_renew(ice);
 	ice->told_n = 0;
 	ice->gathering = false;
 	ice->begin = true;

@@ -43,6 +43,10 @@ struct snet_ice_opts {
 	size_t servers_n;
 	snet_time gather_timeout; /* servers that are silent are not waited for [5 s] */
 	snet_time keepalive;      /* so often the way to servers of use is kept open [15 s] */
+	/* Where one side's NAT gives ports by lot, and the other's does not, and all else has
+	 * failed: so many are tried, at most SNET_PUNCH_BIRTHDAY_MAX; 0: none. It takes both
+	 * sides: the first holds a quarter as many sockets open for a while. */
+	unsigned birthday;
 	bool no_gso, no_gro;
 };
 

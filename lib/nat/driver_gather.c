@@ -119,16 +119,16 @@ void ice_remove_sock(struct snet_ice *ice, struct sock *s)
 	ice_soon(ice);
 }
 
-static void open_sock(struct snet_ice *ice, const struct found *f)
+struct sock *ice_open_sock(struct snet_ice *ice, const struct found *f, int fd)
 {
 	struct snet_udp_opts o = { ice->o.no_gso, ice->o.no_gro, true };
 	struct snet_error err = { SNET_ENOMEM, "ICE: out of memory" };
 	struct sock *s = calloc(1, sizeof(*s));
 
-	if (!s || snet_udp_open(&s->udp, ice->loop, &f->at, -1, &o, &ice_udp_events, s, &err)) {
+	if (!s || snet_udp_open(&s->udp, ice->loop, &f->at, fd, &o, &ice_udp_events, s, &err)) {
 		free(s);
 		ice_trouble(ice, &err);
-		return;
+		return NULL;
 	}
 	s->ice = ice;
 	snet_list_init(&s->node);
@@ -139,6 +139,7 @@ static void open_sock(struct snet_ice *ice, const struct found *f)
 	s->order = f->order;
 	s->handle = ++ice->handles;
 	ice->socks[ice->socks_n++] = s;
+	return s;
 }
 
 static bool has_sock(const struct snet_ice *ice, const struct found *f)
@@ -181,7 +182,7 @@ static void keep_or_open(struct snet_ice *ice, const struct found *f)
 	if (has_sock(ice, f))
 		return;
 	if (ice->socks_n < SOCKS_MAX)
-		open_sock(ice, f);
+		(void)ice_open_sock(ice, f, -1);
 	else
 		ice_trouble(ice, &full);
 }
@@ -211,23 +212,23 @@ static void open_all(struct snet_ice *ice)
 
 /* ---- servers */
 
-static void ask(struct sock *s, size_t server, const struct snet_addr *at)
+bool ice_ask(struct sock *s, unsigned tag, const struct snet_addr *at, snet_time most)
 {
-	struct snet_stun_ask q = { .tag = (unsigned)server,
+	struct snet_stun_ask q = { .tag = tag,
 				   .via = s->handle,
 				   .into = s->handle,
 				   .to = *at,
-				   .pace = { .most = s->ice->o.gather_timeout } };
+				   .pace = { .most = most } };
 	uint8_t id[SNET_STUN_ID];
 
-	if (!snet_random(id, sizeof(id)))
-		(void)snet_stun_ask(&s->stun, &q, id, ice_now(s->ice));
+	return !snet_random(id, sizeof(id)) &&
+	       !snet_stun_ask(&s->stun, &q, id, ice_now(s->ice));
 }
 
 /* From loopback nothing leaves the host. */
 static bool can_ask(const struct sock *s, const struct snet_addr *at)
 {
-	return at->sa.sa_family != AF_UNSPEC &&
+	return at->sa.sa_family != AF_UNSPEC && !s->held &&
 	       (!snet_addr_is_loopback(&s->at) || snet_addr_is_loopback(at));
 }
 
@@ -242,7 +243,7 @@ static void ask_server(struct snet_ice *ice, struct server *v)
 		if (!can_ask(s, at))
 			continue;
 		if (v->use == SERVER_STUN)
-			ask(s, number, at);
+			(void)ice_ask(s, (unsigned)number, at, ice->o.gather_timeout);
 		else
 			ice_allocate(s, number, at);
 	}
@@ -301,15 +302,18 @@ static void begin_server(struct snet_ice *ice, struct server *v)
 
 void ice_stun_answer(struct sock *s, const struct snet_stun_answer *a)
 {
-	struct server *v = &s->ice->servers[a->tag];
+	size_t server = a->tag & ~EXTRA;
+	struct server *v = &s->ice->servers[server];
 
 	if (!a->code) {
 		v->useful = true;
-		ice_offer_mapped(s, a->tag, &a->server, &a->mapped);
+		if (!(a->tag & EXTRA))
+			ice_offer_mapped(s, server, &a->server, &a->mapped);
 	} else {
 		snet_fail(&v->err, a->code, "%s:%u: %s", v->host, v->port,
 			  a->error ? a->reason : snet_err_text(a->code));
 	}
+	ice_punch_saw(s, a);
 }
 
 /* What was found is of use only while NATs remember it; and the peer may come late. Of this
@@ -345,7 +349,7 @@ static bool is_pending(const struct snet_ice *ice, size_t server)
 		for (size_t k = 0; k < SNET_STUN_SLOTS; k++) {
 			const struct snet_stun_slot *slot = &ice->socks[i]->stun.slots[k];
 
-			if (slot->busy && slot->ask.tag == server)
+			if (slot->busy && (slot->ask.tag & ~EXTRA) == server)
 				return true;
 		}
 	for (size_t i = 0; i < ice->relays_n; i++)

@@ -1,7 +1,6 @@
 /* Driver, inside: what driver.c (its life, and the agent), driver_gather.c (interfaces,
- * sockets, servers), driver_relay.c (allocations), driver_remote.c (the peer's candidates) and
- * driver_data.c (datagrams) share. Nobody else includes this.
- *
+ * sockets, servers), driver_relay.c (allocations), driver_remote.c (the peer's candidates),
+ * driver_punch.c and driver_data.c (datagrams) share. Nobody else includes this.
  * Whatever goes away is only marked, and freed in a turn of its own (graves): it may be the one
  * whose callback we are in. */
 #ifndef SNET_NAT_DRIVER_IMPL_H
@@ -11,8 +10,8 @@
 #include "io/loop.h"
 #include "io/resolve.h"
 #include "io/udp.h"
+#include "nat/driver_punch.h"
 #include "nat/driver_scan.h"
-#include "nat/stun.h"
 
 #define SOCKS_MAX 24                            /* of SNET_ICE_BASES */
 #define RELAYS_MAX (SNET_ICE_BASES - SOCKS_MAX) /* the others */
@@ -30,7 +29,9 @@ struct sock {
 	enum snet_iface_class class;
 	unsigned order;
 	uint32_t handle;
-	bool gone;
+	unsigned extra; /* questions under way, to foretell ports by */
+	bool asked_more, foretold, gone;
+	bool held; /* once: it serves its pair alone, and asks nobody */
 };
 
 /* An allocation, asked for or had. */
@@ -86,11 +87,11 @@ struct snet_ice {
 	uint32_t handles;                     /* given out */
 	char remote[SNET_AGENT_NAME_MAX + 1]; /* the peer's ufrag; "": not known */
 	struct snet_candidate held[HELD_MAX]; /* until there is one of ours on loopback */
-	bool begin, gathering, remote_ended, dying;
+	bool begin, gathering, remote_ended, dying, busy, again; /* the two last: in ice_pump */
 	snet_time gather_ends, keep_at;
-	bool busy, again; /* in ice_pump */
-	bool sending;     /* in snet_ice_send: nothing may change under the sender */
+	bool sending; /* in snet_ice_send: nothing may change under the sender */
 	struct way way;
+	struct punching punch;
 	uint32_t payload;
 	unsigned permits; /* wished for since some were forgotten */
 	/* What of the scratch has not gone through a relay yet. */

@@ -5,6 +5,7 @@
 
 #include "cli/groups.h"
 #include "cli/ice_server.h"
+#include "nat/punch.h"
 #include "signal/tokens.h"
 #include "signal/upgrade.h"
 
@@ -12,6 +13,7 @@ static const char *const path_names[] = { "any", "direct", "relay", NULL };
 
 /* Of the command line, of which there is one. */
 static int path = SNET_ICE_ANY;
+static uint64_t birthday;
 static const char *types, *cred_file, *turn_ca, *token_file;
 static bool explain;
 static struct opt_list stun, turn, iface, no_iface;
@@ -29,6 +31,7 @@ const struct opt ice_find_opts[] = {
 	{ 0, "iface",          "NAME",   OPT_LIST, &iface,     "use interfaces of this name, pattern or class alone; may be repeated" },
 	{ 0, "no-iface",       "NAME",   OPT_LIST, &no_iface,  "leave out those; may be repeated" },
 	{ 0, "types",          "LIST",   OPT_STR,  &types,     "offer candidates of these types alone: host,srflx,relay" },
+	{ 0, "birthday",       "N",      OPT_UINT, &birthday,  "where a NAT draws its ports by lot, try so many; it takes both sides", .max = SNET_PUNCH_BIRTHDAY_MAX },
 	{ 0, "path",           "PATH",   OPT_ENUM, &path,      "what the pair may be", .choices = path_names },
 	{ 0 },
 };
@@ -142,6 +145,7 @@ int ice_opts_get(struct snet_ice_opts *o, struct snet_error *err)
 	int rc = check(err);
 
 	o->path = (enum snet_ice_path)path;
+	o->birthday = (unsigned)birthday;
 	if (!rc)
 		rc = take_servers(o, err);
 	if (!rc)

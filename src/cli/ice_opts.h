@@ -6,8 +6,8 @@
 #include "cli/opts.h"
 #include "nat/driver.h"
 
-/* --stun --turn --turn-cred-file --turn-ca --iface --no-iface --types --path; -4 and -6 are
- * those of the command line. */
+/* --stun --turn --turn-cred-file --turn-ca --iface --no-iface --types --birthday --path;
+ * -4 and -6 are those of the command line. */
 extern const struct opt ice_find_opts[];
 /* --token-file, of the signalling server; --explain */
 extern const struct opt ice_room_opts[];

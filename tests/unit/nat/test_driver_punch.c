@@ -1,0 +1,647 @@
+/* nat/driver_punch: NATs that give every destination another port, played by servers that say
+ * so and by a peer's candidates, on 127.0.0.1. */
+#include <setjmp.h>
+#include <stdarg.h>
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include <dirent.h>
+
+#include <cmocka.h>
+
+#include "io/loop.h"
+#include "io/udp.h"
+#include "nat/driver.h"
+#include "nat/punch.h"
+#include "nat/stunauth.h"
+#include "nat/stund.h"
+
+#define GUARD (20 * SNET_SEC)
+#define SEEN_MAX 64 /* addresses that checks come from */
+
+static const char its_ufrag[] = "peer", its_pwd[] = "peerpeerpeerpeerpeerpe";
+
+static struct snet_loop *loop;
+static struct snet_timer guard;
+
+/* The one that is tested. */
+static struct {
+	struct snet_ice *ice;
+	struct snet_ice_opts o;
+	struct snet_local locals[32];
+	size_t locals_n;
+	bool gathered, selected;
+	struct snet_agent_event pair;
+	snet_time born, gathered_at;
+} a;
+
+/* Servers of RFC 5780, behind which a NAT is: it gives every destination a port. */
+static struct {
+	struct snet_udp *udp[SNET_STUND_SOCKETS];
+	struct snet_stund d;
+	uint16_t ports[SNET_STUND_SOCKETS]; /* as they are given, or 0: not yet */
+	uint16_t last;
+	int step;        /* 0: by lot */
+	bool cone, deaf; /* deaf: at the addresses nobody was told of */
+	unsigned given;
+} nat;
+
+/* The peer: somebody who hears checks, and may answer. */
+static struct {
+	struct snet_udp *udp;
+	struct snet_addr at, from[SEEN_MAX];
+	size_t from_n;
+	unsigned checks;
+	bool answers;
+	struct snet_addr spoken_to; /* answered, if so */
+	unsigned refused, answered;
+} peer;
+
+static bool (*until)(void);
+
+static void look(void)
+{
+	if (until && until())
+		snet_loop_stop(loop);
+}
+
+static void run(bool (*what)(void))
+{
+	until = what;
+	snet_timer_set(loop, &guard, snet_loop_now(loop) + GUARD);
+	if (!what())
+		snet_loop_run(loop);
+	snet_timer_stop(loop, &guard);
+	until = NULL;
+	assert_true(what());
+}
+
+static void on_guard(struct snet_timer *t, snet_time now)
+{
+	(void)t, (void)now;
+	print_error("nothing happened for %llu s\n", GUARD / SNET_SEC);
+	snet_loop_stop(loop);
+}
+
+static snet_time enough;
+
+static bool is_enough(void)
+{
+	return snet_loop_now(loop) >= enough;
+}
+
+static void on_tick(struct snet_timer *t, snet_time now)
+{
+	snet_timer_set(loop, t, now + 20 * SNET_MS);
+	look();
+}
+
+/* For what no event tells of. */
+static void watch(bool (*what)(void))
+{
+	struct snet_timer t = { .fn = on_tick };
+
+	assert_int_equal(snet_timer_set(loop, &t, snet_loop_now(loop)), SNET_OK);
+	run(what);
+	snet_timer_stop(loop, &t);
+}
+
+/* What must not happen is given time to. */
+static void pass(snet_time how_long)
+{
+	enough = snet_loop_now(loop) + how_long;
+	watch(is_enough);
+}
+
+/* ---- a */
+
+static void on_local(const struct snet_local *c, const char *iface, void *user)
+{
+	(void)iface, (void)user;
+	assert_true(a.locals_n < 32);
+	a.locals[a.locals_n++] = *c;
+}
+
+static void on_gathered(void *user)
+{
+	(void)user;
+	a.gathered = true;
+	a.gathered_at = snet_loop_now(loop);
+	look();
+}
+
+static void on_event(const struct snet_agent_event *ev, void *user)
+{
+	(void)user;
+	if (ev->what != SNET_AGENT_SELECTED)
+		return;
+	a.selected = true;
+	a.pair = *ev;
+	look();
+}
+
+static void on_trouble(const struct snet_error *err, void *user)
+{
+	(void)user;
+	print_error("%s\n", err->text);
+}
+
+static void on_data(uint8_t ecn, uint8_t *p, size_t n, void *user)
+{
+	(void)ecn, (void)p, (void)n, (void)user;
+}
+
+static void nothing(void *user)
+{
+	(void)user;
+}
+
+static bool is_gathered(void)
+{
+	return a.gathered;
+}
+
+static void fresh(void)
+{
+	memset(&a, 0, sizeof(a));
+	a.o.agent.controlling = true;
+	a.o.gather_timeout = 3 * SNET_SEC;
+	assert_int_equal(snet_addr_parse(&a.o.bind, "127.0.0.1:0"), SNET_OK);
+}
+
+static void born(void)
+{
+	static const struct snet_ice_events ev = { on_local,   on_gathered, on_event,
+						   on_trouble, on_data,     nothing };
+
+	a.born = snet_loop_now(loop);
+	assert_int_equal(snet_ice_new(&a.ice, loop, &a.o, &ev, NULL, NULL), SNET_OK);
+	run(is_gathered);
+}
+
+/* The peer's candidate, as a server sees it. */
+static void tell(const struct snet_addr *at, uint16_t port)
+{
+	struct snet_sdp_candidate c = {
+		.c = { .component = 1, .address = *at, .type = SNET_CANDIDATE_SRFLX }
+	};
+
+	snet_addr_set_port(&c.c.address, port);
+	c.c.priority = snet_candidate_priority(c.c.type, port, 1);
+	snprintf(c.c.foundation, sizeof(c.c.foundation), "%u", port);
+	assert_int_equal(snet_ice_add_remote(a.ice, &c), SNET_OK);
+}
+
+/* ---- servers */
+
+static int next_port(void)
+{
+	return nat.step ? nat.last + nat.step : 1024 + (int)(nat.last * 40503u % 60000);
+}
+
+static void on_request(const struct snet_path *path, uint8_t *p, size_t n, void *user)
+{
+	size_t i = (size_t)((struct snet_udp **)user - nat.udp);
+	struct snet_addr from = path->remote;
+	struct snet_stund_answer out;
+
+	if (nat.deaf && (i == 1 || i == 2))
+		return;
+	if (!nat.ports[i]) {
+		nat.given++;
+		if (!nat.cone || nat.given == 1)
+			nat.last = (uint16_t)next_port();
+		nat.ports[i] = nat.last;
+	}
+	assert_int_equal(snet_addr_parse(&from, "203.0.113.7:1"), SNET_OK);
+	snet_addr_set_port(&from, nat.ports[i]);
+	if (snet_stund_take(&nat.d, (unsigned)i, &from, p, n, &out))
+		snet_udp_answer(nat.udp[out.via], path, out.p, out.n);
+}
+
+static void no_datagram(const struct snet_path *path, uint8_t ecn, uint8_t *p, size_t n,
+			void *user)
+{
+	(void)path, (void)ecn, (void)p, (void)n, (void)user;
+}
+
+static void no_remote(const struct snet_addr *remote, void *user)
+{
+	(void)remote, (void)user;
+}
+
+static bool open_at(size_t i, const char *ip, uint16_t port)
+{
+	static const struct snet_udp_events ev = { no_datagram, on_request, no_remote,
+						   nothing };
+	struct snet_udp_opts o = { 0 };
+	struct snet_addr at;
+
+	assert_int_equal(snet_addr_parse(&at, ip), SNET_OK);
+	snet_addr_set_port(&at, port);
+	if (snet_udp_open(&nat.udp[i], loop, &at, -1, &o, &ev, &nat.udp[i], NULL))
+		return false;
+	snet_udp_address(nat.udp[i], &nat.d.at[i]);
+	return true;
+}
+
+/* At two addresses and two ports; a is told of the first and the last. */
+static void start_nat(int step, uint16_t last)
+{
+	bool ok = false;
+
+	memset(&nat, 0, sizeof(nat));
+	nat.step = step;
+	nat.last = last;
+	nat.d.n = SNET_STUND_SOCKETS;
+	for (int tries = 0; !ok && tries < 20; tries++) {
+		for (size_t i = 0; i < SNET_STUND_SOCKETS; i++)
+			snet_udp_close(nat.udp[i]);
+		memset(nat.udp, 0, sizeof(nat.udp));
+		ok = open_at(0, "127.0.0.1:0", 0) && open_at(1, "127.0.0.1:0", 0) &&
+		     open_at(2, "127.0.0.2:0", snet_addr_port(&nat.d.at[0])) &&
+		     open_at(3, "127.0.0.2:0", snet_addr_port(&nat.d.at[1]));
+	}
+	assert_true(ok);
+	a.o.servers[0] = (struct snet_ice_server){ .host = "127.0.0.1",
+						   .port = snet_addr_port(&nat.d.at[0]) };
+	a.o.servers[1] = (struct snet_ice_server){ .host = "127.0.0.2",
+						   .port = snet_addr_port(&nat.d.at[3]) };
+	a.o.servers_n = 2;
+}
+
+static void end(void)
+{
+	snet_ice_free(a.ice);
+	for (size_t i = 0; i < SNET_STUND_SOCKETS; i++)
+		snet_udp_close(nat.udp[i]);
+	snet_udp_close(peer.udp);
+	memset(&nat, 0, sizeof(nat));
+	memset(&peer, 0, sizeof(peer));
+}
+
+/* ---- the peer */
+
+static void send_to(const struct snet_addr *to, struct snet_stunout *o, const char *pwd)
+{
+	struct snet_path path = { peer.at, *to };
+	struct snet_stun_key key;
+
+	assert_int_equal(snet_stun_key_short(&key, pwd), SNET_OK);
+	snet_stunauth_put(o, SNET_STUN_SHA1, &key);
+	snet_stunmsg_put_fingerprint(o);
+	assert_true(snet_stunmsg_end(o) > 0);
+	snet_udp_answer(peer.udp, &path, o->p, snet_stunmsg_end(o));
+}
+
+static void answer(const struct snet_addr *to, const struct snet_stunmsg *m)
+{
+	struct snet_stunout o;
+	uint8_t b[512];
+
+	snet_stunmsg_begin(&o, b, sizeof(b), SNET_STUN_SUCCESS, SNET_STUN_BINDING, m->id);
+	snet_stunmsg_put_addr(&o, SNET_STUN_XOR_MAPPED_ADDRESS, to);
+	send_to(to, &o, its_pwd);
+	peer.answered++;
+}
+
+/* A check that claims a's own role, and must yield. */
+static void speak_to(const struct snet_addr *to)
+{
+	static const uint8_t id[SNET_STUN_ID] = { 1, 2, 3 };
+	const struct snet_agent *agent = snet_ice_agent(a.ice);
+	char name[64];
+	struct snet_stunout o;
+	uint8_t b[512];
+
+	snprintf(name, sizeof(name), "%s:%s", snet_agent_ufrag(agent), its_ufrag);
+	snet_stunmsg_begin(&o, b, sizeof(b), SNET_STUN_REQUEST, SNET_STUN_BINDING, id);
+	snet_stunmsg_put_text(&o, SNET_STUN_USERNAME, name);
+	snet_stunmsg_put_number(&o, SNET_STUN_PRIORITY, 1000);
+	snet_stunmsg_put_number(&o, SNET_STUN_ICE_CONTROLLING, 0);
+	peer.spoken_to = *to;
+	send_to(to, &o, snet_agent_pwd(agent));
+}
+
+static void on_check(const struct snet_path *path, uint8_t *p, size_t n, void *user)
+{
+	struct snet_stun_key key;
+	struct snet_stunmsg m;
+	size_t i = 0;
+
+	(void)user;
+	assert_int_equal(snet_stunmsg_parse(&m, p, n), SNET_OK);
+	if (m.cls == SNET_STUN_ERROR) {
+		peer.refused += snet_stunmsg_error(&m, NULL) == 487;
+		return;
+	}
+	assert_int_equal(m.cls, SNET_STUN_REQUEST);
+	assert_int_equal(snet_stun_key_short(&key, its_pwd), SNET_OK);
+	assert_int_equal(snet_stunauth_check(&m, SNET_STUN_SHA1, &key), SNET_OK);
+	peer.checks++;
+	while (i < peer.from_n && !snet_addr_eq(&peer.from[i], &path->remote))
+		i++;
+	if (i == peer.from_n && i < SEEN_MAX)
+		peer.from[peer.from_n++] = path->remote;
+	if (peer.answers && snet_addr_eq(&path->remote, &peer.spoken_to))
+		answer(&path->remote, &m);
+	look();
+}
+
+static void start_peer(void)
+{
+	static const struct snet_udp_events ev = { no_datagram, on_check, no_remote, nothing };
+	struct snet_udp_opts o = { 0 };
+	struct snet_addr at;
+
+	memset(&peer, 0, sizeof(peer));
+	assert_int_equal(snet_addr_parse(&at, "127.0.0.1:0"), SNET_OK);
+	assert_int_equal(snet_udp_open(&peer.udp, loop, &at, -1, &o, &ev, NULL, NULL), SNET_OK);
+	snet_udp_address(peer.udp, &peer.at);
+}
+
+/* ---- what is foretold */
+
+/* How many of ours servers see, or will see. */
+static size_t count_mapped(void)
+{
+	size_t n = 0;
+
+	for (size_t i = 0; i < a.locals_n; i++)
+		n += a.locals[i].c.type == SNET_CANDIDATE_SRFLX;
+	return n;
+}
+
+static void check_foretold(uint16_t last, int step)
+{
+	size_t n = 0;
+
+	for (size_t i = 0; i < a.locals_n; i++) {
+		const struct snet_candidate *c = &a.locals[i].c;
+
+		for (size_t k = 0; k < i; k++) {
+			const struct snet_candidate *o = &a.locals[k].c;
+
+			assert_string_not_equal(c->foundation, o->foundation);
+			assert_int_not_equal(c->priority, o->priority);
+		}
+		if (c->type != SNET_CANDIDATE_SRFLX || n++ < 2)
+			continue;
+		assert_int_equal(snet_addr_port(&c->address), last + step * (int)(n - 2));
+		assert_true(c->priority < a.locals[1].c.priority);
+		assert_true(c->priority < a.locals[2].c.priority);
+		assert_true(c->priority >
+			    snet_candidate_priority(SNET_CANDIDATE_RELAY, UINT16_MAX, 1));
+	}
+}
+
+static void ports_that_follow_are_told_to_the_peer(void **state)
+{
+	static const int steps[] = { 1, 2, -1 };
+
+	(void)state;
+	for (size_t i = 0; i < 3; i++) {
+		fresh();
+		start_nat(steps[i], 40000);
+		born();
+		assert_int_equal(nat.given, 4);
+		assert_int_equal(count_mapped(), 2 + SNET_PUNCH_NEXT);
+		check_foretold((uint16_t)(40000 + 4 * steps[i]), steps[i]);
+		assert_true(a.gathered_at < a.born + SNET_SEC);
+		end();
+	}
+}
+
+static void of_ports_by_lot_nothing_is_foretold(void **state)
+{
+	(void)state;
+	fresh();
+	start_nat(0, 40001);
+	born();
+	assert_int_equal(nat.given, 4);
+	assert_int_equal(count_mapped(), 2);
+	end();
+}
+
+static void where_all_see_the_same_nobody_is_asked_more(void **state)
+{
+	(void)state;
+	fresh();
+	start_nat(1, 40000);
+	nat.cone = true;
+	born();
+	assert_int_equal(nat.given, 2);
+	assert_int_equal(count_mapped(), 1);
+	end();
+}
+
+static void addresses_that_do_not_answer_are_not_waited_for_long(void **state)
+{
+	(void)state;
+	fresh();
+	start_nat(1, 40000);
+	nat.deaf = true;
+	born();
+	assert_int_equal(nat.given, 2);
+	assert_int_equal(count_mapped(), 2);
+	assert_true(a.gathered_at < a.born + 2 * SNET_SEC);
+	end();
+}
+
+static void another_generation_is_foretold_anew(void **state)
+{
+	(void)state;
+	fresh();
+	start_nat(1, 40000);
+	born();
+	assert_int_equal(count_mapped(), 2 + SNET_PUNCH_NEXT);
+	a.locals_n = 0;
+	a.gathered = false;
+	memset(nat.ports, 0, sizeof(nat.ports));
+	nat.last = 50000;
+	assert_int_equal(snet_ice_restart(a.ice, NULL), SNET_OK);
+	run(is_gathered);
+	assert_int_equal(count_mapped(), 2 + SNET_PUNCH_NEXT);
+	check_foretold(50004, 1);
+	end();
+}
+
+/* ---- what is probed */
+
+static bool is_heard(void)
+{
+	return peer.checks > 0;
+}
+
+/* Its NAT has come further than what it told us of. */
+static void ports_beyond_those_told_are_probed(void **state)
+{
+	(void)state;
+	fresh();
+	born();
+	start_peer();
+	assert_int_equal(snet_ice_set_remote(a.ice, its_ufrag, its_pwd), SNET_OK);
+	for (uint16_t i = 0; i < 4; i++)
+		tell(&peer.at, (uint16_t)(snet_addr_port(&peer.at) - 24 + i));
+	run(is_heard);
+	assert_int_equal(peer.from_n, 1);
+	end();
+}
+
+static uint64_t checks(void)
+{
+	return snet_agent_counts(snet_ice_agent(a.ice))->checks;
+}
+
+static bool are_drawn(void)
+{
+	return checks() >= 40;
+}
+
+/* Ports of the peer's that have nothing to do with each other. */
+static void two_ports(unsigned birthday)
+{
+	fresh();
+	a.o.birthday = birthday;
+	born();
+	start_peer();
+	assert_int_equal(snet_ice_set_remote(a.ice, its_ufrag, its_pwd), SNET_OK);
+	tell(&peer.at, snet_addr_port(&peer.at));
+	tell(&peer.at, (uint16_t)(snet_addr_port(&peer.at) ^ 0x1555));
+}
+
+static void lots_are_drawn_when_they_are_asked_for(void **state)
+{
+	(void)state;
+	two_ports(40);
+	watch(are_drawn);
+	pass(20 * SNET_PUNCH_PACE);
+	assert_in_range(checks(), 40, 60); /* those of the two pairs, besides */
+	end();
+}
+
+static void and_only_then(void **state)
+{
+	(void)state;
+	two_ports(0);
+	pass(SNET_SEC + SNET_PUNCH_HEAD_START + 40 * SNET_PUNCH_PACE);
+	assert_in_range(checks(), 2, 20);
+	end();
+}
+
+static bool are_all_held(void)
+{
+	return peer.from_n == 1 + 10;
+}
+
+static bool is_selected(void)
+{
+	return a.selected;
+}
+
+static unsigned open_files(void)
+{
+	DIR *d = opendir("/proc/self/fd");
+	unsigned n = 0;
+
+	assert_non_null(d);
+	while (readdir(d))
+		n++;
+	closedir(d);
+	return n;
+}
+
+static void a_held_port_that_is_spoken_to_becomes_the_pair(void **state)
+{
+	unsigned before;
+
+	(void)state;
+	fresh();
+	start_nat(0, 40001);
+	a.o.birthday = 40;
+	born();
+	start_peer();
+	assert_int_equal(snet_ice_set_remote(a.ice, its_ufrag, its_pwd), SNET_OK);
+	before = open_files();
+	tell(&peer.at, snet_addr_port(&peer.at));
+	run(are_all_held);
+	assert_int_equal(open_files(), before + 10);
+	peer.answers = true;
+	speak_to(&peer.from[7]);
+	run(is_selected);
+	assert_int_equal(peer.refused, 1); /* and yet it was taken for a sign of life */
+	assert_true(peer.answered >= 2);
+	assert_true(snet_addr_eq(&a.pair.local.base, &peer.from[7]));
+	assert_true(snet_addr_eq(&a.pair.remote.address, &peer.at));
+	/* The others have been let go. */
+	assert_int_equal(open_files(), before + 1);
+	end();
+}
+
+/* It may be the only packet that ever gets through. */
+static void a_check_that_must_yield_is_met_by_one_of_ours(void **state)
+{
+	(void)state;
+	fresh();
+	born();
+	start_peer();
+	assert_int_equal(snet_ice_set_remote(a.ice, its_ufrag, its_pwd), SNET_OK);
+	speak_to(&a.locals[0].c.address);
+	run(is_heard);
+	assert_int_equal(peer.refused, 1);
+	peer.answers = true;
+	run(is_selected);
+	assert_true(snet_addr_eq(&a.pair.remote.address, &peer.at));
+	end();
+}
+
+static void without_being_asked_for_nothing_is_held(void **state)
+{
+	(void)state;
+	fresh();
+	start_nat(0, 40001);
+	born();
+	start_peer();
+	assert_int_equal(snet_ice_set_remote(a.ice, its_ufrag, its_pwd), SNET_OK);
+	tell(&peer.at, snet_addr_port(&peer.at));
+	pass(1500 * SNET_MS);
+	assert_int_equal(peer.from_n, 1);
+	end();
+}
+
+static int make_loop(void **state)
+{
+	(void)state;
+	guard = (struct snet_timer){ .fn = on_guard };
+	return snet_loop_new(&loop);
+}
+
+static int free_loop(void **state)
+{
+	(void)state;
+	snet_loop_free(loop);
+	return 0;
+}
+
+int main(void)
+{
+	const struct CMUnitTest tests[] = {
+		cmocka_unit_test(ports_that_follow_are_told_to_the_peer),
+		cmocka_unit_test(of_ports_by_lot_nothing_is_foretold),
+		cmocka_unit_test(where_all_see_the_same_nobody_is_asked_more),
+		cmocka_unit_test(addresses_that_do_not_answer_are_not_waited_for_long),
+		cmocka_unit_test(another_generation_is_foretold_anew),
+		cmocka_unit_test(ports_beyond_those_told_are_probed),
+		cmocka_unit_test(lots_are_drawn_when_they_are_asked_for),
+		cmocka_unit_test(and_only_then),
+		cmocka_unit_test(a_held_port_that_is_spoken_to_becomes_the_pair),
+		cmocka_unit_test(a_check_that_must_yield_is_met_by_one_of_ours),
+		cmocka_unit_test(without_being_asked_for_nothing_is_held),
+	};
+
+	return cmocka_run_group_tests(tests, make_loop, free_loop);
+}
