@@ -279,9 +279,23 @@ static int hear_answerer(struct snet_connect *c, const struct snet_offer *o,
 		return SNET_OK;
 	if (c->heard) /* it has started anew, and now it is this side's turn */
 		return snet_connect_restart(c, err);
-	if (o->generation && o->answers != c->generation)
+	if (o->answers != c->generation)
 		return SNET_OK;
 	return use_credentials(c, o, generation, err);
+}
+
+/* Lists that are carried as a whole, and have no generations (connect_envelope.h): others than
+ * before are new ones. */
+static int hear_plain(struct snet_connect *c, const struct snet_offer *o,
+		      struct snet_error *err)
+{
+	int rc = SNET_OK;
+
+	if (c->heard && !strcmp(c->remote_ufrag, o->ufrag))
+		return SNET_OK;
+	if (c->heard)
+		rc = snet_connect_restart(c, err);
+	return rc ? rc : use_credentials(c, o, c->remote_generation, err);
 }
 
 static int hear_credentials(struct snet_connect *c, const struct snet_offer *o,
@@ -292,8 +306,8 @@ static int hear_credentials(struct snet_connect *c, const struct snet_offer *o,
 	if (!are_credentials(o))
 		return snet_fail(err, SNET_EPROTO,
 				 "the peer's credentials are not those of ICE");
-	if (!generation) /* not said: others are new ones */
-		generation = c->remote_generation + (strcmp(c->remote_ufrag, o->ufrag) != 0);
+	if (!generation)
+		return hear_plain(c, o, err);
 	return c->calls ? hear_answerer(c, o, generation, err)
 			: hear_caller(c, o, generation, err);
 }
@@ -376,8 +390,7 @@ int snet_connect_new(struct snet_connect **out, struct snet_loop *l,
 	if (snet_netwatch_new(&c->netwatch, l, on_network, c, err))
 		snet_log(SNET_LOG_INFO, "ice", "%s", err ? err->text : "no rtnetlink");
 	*out = c;
-	if (c->calls)
-		say_credentials(c); /* else when the caller's are known */
+	say_credentials(c);
 	return SNET_OK;
 }
 
