@@ -13,6 +13,8 @@ static const char *exec;
 static const struct opt listen_opts[] = {
 	{ 'e', "exec", "COMMAND", OPT_STR, &exec,
 	  "run this for each peer: its stdin and stdout in place of ours" },
+	{ 'w', "wait", "DURATION", OPT_DURATION, &cli.wait,
+	  "in a room: how long to wait for the signalling server" },
 	{ 0 },
 };
 

@@ -163,8 +163,21 @@ static void on_ice(const struct snet_agent_event *ev, const uint8_t *key, void *
 	snet_ffi_nat_say(ev);
 }
 
+static void on_note(const struct snet_error *err, void *user)
+{
+	on_trouble(err, false, user);
+}
+
 static const struct snet_meet_events meet_events = {
-	on_joined, on_trouble, wants, on_path, on_over, on_accept, on_refused, on_ice
+	.on_joined = on_joined,
+	.on_trouble = on_trouble,
+	.wants = wants,
+	.on_path = on_path,
+	.on_over = on_over,
+	.on_accept = on_accept,
+	.on_refused = on_refused,
+	.on_ice = on_ice,
+	.on_note = on_note,
 };
 
 /* ---- life. Locked, but drops the lock. */

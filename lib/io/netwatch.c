@@ -1,8 +1,11 @@
 #include "io/netwatch.h"
 
 #include <errno.h>
+#include <ifaddrs.h>
 #include <linux/netlink.h>
 #include <linux/rtnetlink.h>
+#include <net/if.h>
+#include <netinet/in.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/socket.h>
@@ -17,20 +20,57 @@ struct snet_netwatch {
 	int fd;
 	struct snet_io *io;
 	struct snet_timer settled;
+	uint64_t sum; /* of the addresses there are */
 	void (*on_change)(void *user);
 	void *user;
 };
 
+/* FNV-1a */
+static uint64_t hash(uint64_t h, const void *p, size_t n)
+{
+	for (const uint8_t *at = p; n--; at++)
+		h = (h ^ *at) * 0x100000001b3;
+	return h;
+}
+
+/* Of all addresses of interfaces that are up, in whatever order they come. */
+static uint64_t sum_up(void)
+{
+	struct ifaddrs *list = NULL;
+	uint64_t sum = 0;
+
+	if (getifaddrs(&list))
+		return 0;
+	for (const struct ifaddrs *i = list; i; i = i->ifa_next) {
+		int family = i->ifa_addr ? i->ifa_addr->sa_family : AF_UNSPEC;
+		size_t n = family == AF_INET    ? sizeof(struct sockaddr_in)
+			   : family == AF_INET6 ? sizeof(struct sockaddr_in6)
+						: 0;
+
+		if (!n || !(i->ifa_flags & IFF_UP))
+			continue;
+		sum += hash(hash(0xcbf29ce484222325, i->ifa_name, strlen(i->ifa_name)),
+			    i->ifa_addr, n);
+	}
+	freeifaddrs(list);
+	return sum;
+}
+
+/* A router, or DHCP, that gives an address more time has changed nothing. */
 static void on_settled(struct snet_timer *t, snet_time now)
 {
 	struct snet_netwatch *w = t->user;
+	uint64_t sum = sum_up();
 
 	(void)now;
+	if (sum == w->sum)
+		return;
+	w->sum = sum;
 	w->on_change(w->user);
 }
 
-/* What they say does not matter: whoever cares looks at the interfaces themselves. A lost
- * message (ENOBUFS) is one, too. */
+/* What they say does not matter: the interfaces themselves are looked at. A lost message
+ * (ENOBUFS) is one, too. */
 static void on_readable(struct snet_io *io, int ready, void *user)
 {
 	struct snet_netwatch *w = user;
@@ -72,6 +112,7 @@ int snet_netwatch_new(struct snet_netwatch **out, struct snet_loop *l,
 		snet_netwatch_free(w);
 		return rc;
 	}
+	w->sum = sum_up();
 	snet_io_want(w->io, SNET_READ);
 	*out = w;
 	return SNET_OK;

@@ -1,4 +1,4 @@
-/* Netwatch: tells when addresses or interfaces of this host come or go, by rtnetlink. */
+/* Netwatch: tells when addresses of this host come or go, by rtnetlink. */
 #ifndef SNET_IO_NETWATCH_H
 #define SNET_IO_NETWATCH_H
 

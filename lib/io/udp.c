@@ -133,19 +133,21 @@ static int send_once(struct snet_udp *u, const struct snet_path *path, uint8_t e
 	struct iovec iov = { (void *)p, n };
 	struct msghdr m = { .msg_iov = &iov, .msg_iovlen = 1 };
 	struct snet_addr name;
+	int e = 0;
 
 	snet_udp_socket_to(&u->sock, &m, &name, control, path, ecn, segment);
 	for (int tries = 0; tries < 3; tries++) {
 		if (sendmsg(u->sock.fd, &m, MSG_DONTWAIT) >= 0)
 			return 0;
+		e = errno; /* drain_errors changes it */
 		/* With IP_RECVERR an old ICMP error is reported once, by
 		 * whatever call comes next. */
-		if (errno != ECONNREFUSED && errno != EHOSTUNREACH && errno != ENETUNREACH &&
-		    errno != EHOSTDOWN && errno != EINTR)
+		if (e != ECONNREFUSED && e != EHOSTUNREACH && e != ENETUNREACH &&
+		    e != EHOSTDOWN && e != EINTR)
 			break;
 		drain_errors(u);
 	}
-	return errno;
+	return e;
 }
 
 /* One by one; *done = bytes sent. */

@@ -35,6 +35,8 @@ struct snet_meet_events {
 	/* Of a call of ours: there is a path; call_user: of snet_call_new. */
 	void (*on_path)(struct snet_endpoint *e, const struct snet_addr *to, void *call_user,
 			void *user);
+	/* Of a call of ours: somebody has answered, and a path is looked for. NULL allowed. */
+	void (*on_answer)(void *call_user, void *user);
 	/* Of a call of ours: it came to nothing, or its path is lost; it is gone after this. */
 	void (*on_over)(const struct snet_error *err, void *call_user, void *user);
 	/* Of calls of others. */
@@ -42,6 +44,9 @@ struct snet_meet_events {
 	void (*on_refused)(const struct snet_addr *from, int code, const char *why, void *user);
 	/* What ICE does, of all calls; NULL allowed. key: the peer's, or NULL. */
 	void (*on_ice)(const struct snet_agent_event *ev, const uint8_t *key, void *user);
+	/* Something is of no use to a call, and the rest goes on: a STUN server, an interface;
+	 * or there are too many calls. NULL allowed. */
+	void (*on_note)(const struct snet_error *err, void *user);
 };
 
 /* Joins with the loop's next turn. SNET_ENOMEM. */

@@ -139,11 +139,15 @@ static void on_event(const struct snet_agent_event *ev, void *user)
 		c->meet->ev->on_ice(ev, c->has_key ? c->key : NULL, c->meet->user);
 }
 
+static void note(const struct snet_meet *m, const struct snet_error *err)
+{
+	if (m->ev->on_note)
+		m->ev->on_note(err, m->user);
+}
+
 static void on_trouble(const struct snet_error *err, void *user)
 {
-	struct snet_call *c = user;
-
-	c->meet->ev->on_trouble(err, false, c->meet->user);
+	note(((struct snet_call *)user)->meet, err);
 }
 
 static const struct snet_connect_events connect_events = { say,        on_path,    on_accept,
@@ -230,13 +234,23 @@ static void answer(struct snet_meet *m, const struct snet_offer *o)
 	    snet_keyid_parse(key, o->from) || !m->ev->wants(key, m->user))
 		return;
 	if (call_new(&c, m, key, o->call, false, NULL, &err)) {
-		m->ev->on_trouble(&err, false, m->user);
+		note(m, &err);
 		return;
 	}
 	if (snet_connect_hear(c->connect, o, &err)) {
 		snet_log(SNET_LOG_INFO, "meet", "%s: %s", o->from, err.text);
 		meet_call_free(c);
 	}
+}
+
+static void tell_answer(struct snet_call *c)
+{
+	if (!c->ours || c->answered || c->told || c->left ||
+	    !snet_connect_has_heard(c->connect))
+		return;
+	c->answered = true;
+	if (c->meet->ev->on_answer)
+		c->meet->ev->on_answer(c->user, c->meet->user);
 }
 
 void meet_hear(struct snet_meet *m, const struct snet_offer *o)
@@ -256,4 +270,5 @@ void meet_hear(struct snet_meet *m, const struct snet_offer *o)
 		return;
 	if (snet_connect_hear(c->connect, o, &err))
 		snet_log(SNET_LOG_INFO, "meet", "%s: %s", o->from, err.text);
+	tell_answer(c);
 }

@@ -35,9 +35,10 @@ struct snet_call {
 	struct snet_meet *meet;
 	struct snet_connect *connect;
 	void *user;
-	bool ours, has_key, has_path, busy, left, told, freeing; /* busy: it has connections */
-	uint8_t key[SNET_KEYID_BYTES];                           /* the peer's, as it says */
-	char peer[SNET_KEYID_TEXT]; /* the same as text; "": not known yet */
+	bool ours, has_key, has_path, answered, left, told, freeing;
+	bool busy;                     /* it has connections */
+	uint8_t key[SNET_KEYID_BYTES]; /* the peer's, as it says */
+	char peer[SNET_KEYID_TEXT];    /* the same as text; "": not known yet */
 	char name[SNET_OFFER_CALL + 1];
 	struct snet_timer end;
 };

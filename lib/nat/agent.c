@@ -377,6 +377,7 @@ void snet_agent_unreachable(struct snet_agent *a, uint32_t handle, const struct 
 	/* What was answered once is not undone by a message anyone can forge. */
 	if (agent_is_live(a) && p && p->state == SNET_PAIR_IN_PROGRESS && !p->valid) {
 		agent_cancel(a, p->id, false);
+		agent_refund(a, p, now);
 		agent_fail_pair(a, p, SNET_EUNREACH, "unreachable");
 		agent_turn(a, now);
 	}

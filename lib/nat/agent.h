@@ -39,8 +39,7 @@ const char *snet_agent_state_name(enum snet_agent_state s); /* "gathering_comple
 
 struct snet_agent_config {
 	bool controlling; /* which a role conflict may change */
-	bool aggressive; /* nominate with every check (RFC 5245); the peer may, whatever this is
-			  */
+	bool aggressive;  /* nominate with every check (RFC 5245); the peer may in any case */
 	unsigned check_retries;    /* how often one check is sent, all in all */
 	snet_time check_timeout;   /* first wait for an answer; doubles */
 	snet_time check_pace;      /* Ta, between new checks; not below 5 ms (§14.2) */
@@ -80,6 +79,10 @@ int snet_agent_input(struct snet_agent *a, uint32_t handle, const struct snet_ad
 /* The system says that nothing from this base gets there. */
 void snet_agent_unreachable(struct snet_agent *a, uint32_t handle, const struct snet_addr *to,
 			    snet_time now);
+/* Nothing leaves this base for there by the base's own interface: what is blind (below) has not
+ * been sent. Unless a packet came that way, the pair fails, and its turn is free. */
+void snet_agent_no_way(struct snet_agent *a, uint32_t handle, const struct snet_addr *to,
+		       snet_time now);
 void snet_agent_step(struct snet_agent *a, snet_time now); /* the deadline has passed */
 /* New credentials; our candidates stay, the peer's go. A selected pair is used, and asked for
  * consent, until there is another. random: as for snet_agent_new. SNET_ECLOSED. */
@@ -91,6 +94,7 @@ void snet_agent_close(struct snet_agent *a);
 struct snet_agent_packet {
 	uint32_t handle; /* of a base, or what snet_agent_probe was told */
 	struct snet_addr to;
+	bool blind; /* a check of a pair that nothing has come by yet */
 	uint16_t n;
 	uint8_t p[SNET_AGENT_MTU];
 };

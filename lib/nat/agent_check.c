@@ -32,6 +32,13 @@ bool snet_agent_next(struct snet_agent *a, struct snet_agent_packet *out)
 	return true;
 }
 
+/* Nothing has come by it, in either direction. */
+static bool is_blind(const struct snet_pair *p)
+{
+	return p && !p->valid && !p->rtt && !p->triggered && !p->queued && !p->plain_seen &&
+	       !p->nominated;
+}
+
 /* Writes the check once more: RFC 8445 §7.2.4. */
 static bool put(struct snet_agent *a, struct tx *t, snet_time now)
 {
@@ -60,6 +67,7 @@ static bool put(struct snet_agent *a, struct tx *t, snet_time now)
 		return false;
 	out->handle = t->handle;
 	out->to = t->to;
+	out->blind = t->kind == TX_CHECK && is_blind(snet_checklist_get(&a->list, t->pair));
 	agent_sent(a, snet_stunmsg_end(&o));
 	t->last = now;
 	t->sent++;
@@ -209,9 +217,16 @@ bool snet_agent_probe(struct snet_agent *a, uint32_t handle, const struct snet_a
 	return true;
 }
 
+static bool is_idle(const struct snet_pair *p)
+{
+	return (p->state == SNET_PAIR_FROZEN || p->state == SNET_PAIR_WAITING) && !p->barred;
+}
+
 /* What came before the peer's NAT had let its first packet out was turned away there. Now that
  * a pair works the peer is there, and has begun: what it turned away may pass. Who waited for
- * the ordinary repetition would find that a worse pair, through a relay, has been nominated. */
+ * the ordinary repetition would find that a worse pair, through a relay, has been nominated.
+ * Nor is there much time left for better ones that have not been checked at all: the way is
+ * there, and the pace for NATs' sake may be the least that is allowed. */
 void agent_hasten(struct snet_agent *a, const struct snet_pair *works, snet_time now)
 {
 	unsigned n = 0;
@@ -231,6 +246,12 @@ void agent_hasten(struct snet_agent *a, const struct snet_pair *works, snet_time
 		a->counts.resent++;
 		n++;
 	}
+	a->hurried = 0;
+	for (size_t i = 0; i < a->list.pairs_n && a->hurried < HASTEN_MAX; i++)
+		a->hurried += is_idle(&a->list.pairs[i]) &&
+			      a->list.pairs[i].priority > works->priority;
+	if (a->hurried && a->next_check > now)
+		a->next_check = now;
 }
 
 void agent_fail_pair(struct snet_agent *a, struct snet_pair *p, int code, const char *why)
@@ -239,6 +260,30 @@ void agent_fail_pair(struct snet_agent *a, struct snet_pair *p, int code, const 
 		return;
 	snet_checklist_fail(&a->list, p);
 	agent_tell_pair(a, SNET_AGENT_CHECKED, p, code, why);
+}
+
+void agent_refund(struct snet_agent *a, struct snet_pair *p, snet_time now)
+{
+	if (p->state != SNET_PAIR_IN_PROGRESS || p->checked != now)
+		return;
+	p->unsent = true;
+	if (a->turn == p->id)
+		a->next_check = now;
+}
+
+void snet_agent_no_way(struct snet_agent *a, uint32_t handle, const struct snet_addr *to,
+		       snet_time now)
+{
+	struct snet_pair *p = snet_checklist_find(&a->list, handle, to);
+
+	if (!agent_is_live(a) || !is_blind(p) || p->state == SNET_PAIR_FAILED)
+		return;
+	agent_cancel(a, p->id, false);
+	agent_refund(a, p, now);
+	a->counts.checks -= p->unsent;
+	p->unsent = true;
+	agent_fail_pair(a, p, SNET_EUNREACH, "no way there by this interface");
+	agent_turn(a, now);
 }
 
 /* Its time is up: sent again, or at an end. False: no room to send. */
@@ -307,18 +352,21 @@ static bool is_hopeful(struct snet_agent *a)
 	const struct snet_checklist *l = &a->list;
 	bool enough = a->path.is && !a->path.old && !a->path.ailing &&
 		      (!is_relayed(a) || a->waves >= WAVES_AFTER);
-	bool hopeful = false;
+	bool hopeful = false, unsent = false, under_way = false;
 
 	for (size_t i = 0; i < l->pairs_n; i++) {
 		const struct snet_pair *p = &l->pairs[i];
+		bool again = is_due_again(a, p) && (!enough || agent_is_awaited(a, p));
 
 		if (!p->barred && p->priority > agent_floor(a) && l->remotes[p->remote].told &&
 		    (p->state == SNET_PAIR_FROZEN || p->state == SNET_PAIR_WAITING))
 			return false; /* first those that have not had their turn */
-		hopeful =
-			hopeful || (is_due_again(a, p) && (!enough || agent_is_awaited(a, p)));
+		under_way = under_way || p->state == SNET_PAIR_IN_PROGRESS;
+		unsent = unsent || (again && p->unsent);
+		hopeful = hopeful || (again && !p->unsent);
 	}
-	return hopeful;
+	/* Those that failed without a packet do not hurry the others. */
+	return hopeful || (unsent && !under_way);
 }
 
 static void wave(struct snet_agent *a, snet_time now)
@@ -345,6 +393,51 @@ static void wave(struct snet_agent *a, snet_time now)
 	}
 }
 
+/* What speaks for a pair before anything is known: the family, and whether the peer says the
+ * address, or a server that saw it. 0: neither, or there is a relay. */
+static unsigned kind_of(const struct snet_checklist *l, const struct snet_pair *p)
+{
+	const struct snet_candidate *to = snet_pair_remote(l, p);
+	unsigned v6 = to->address.sa.sa_family == AF_INET6;
+
+	if (!l->remotes[p->remote].told ||
+	    snet_pair_local(l, p)->c.type == SNET_CANDIDATE_RELAY)
+		return 0;
+	return to->type == SNET_CANDIDATE_HOST    ? 1u << v6
+	       : to->type == SNET_CANDIDATE_SRFLX ? 4u << v6
+						  : 0;
+}
+
+/* Hosts have many interfaces that lead nowhere (bridges of containers, tunnels), and each takes
+ * turns before the first address that a server has seen. So the best of every kind goes before
+ * the second of any: nobody waits longer than that (RFC 8421 has the same aim). Which pair is
+ * better remains as it was. */
+static struct snet_pair *first_of_its_kind(struct snet_agent *a, struct snet_pair *next)
+{
+	struct snet_checklist *l = &a->list;
+	struct snet_pair *best = next;
+	unsigned begun = 0;
+
+	for (size_t i = 0; i < l->pairs_n; i++) {
+		const struct snet_pair *p = &l->pairs[i];
+
+		if (p->state != SNET_PAIR_FROZEN && p->state != SNET_PAIR_WAITING && !p->unsent)
+			begun |= kind_of(l, p);
+	}
+	if (!(kind_of(l, next) & begun))
+		return next;
+	for (size_t i = 0; i < l->pairs_n; i++) {
+		struct snet_pair *p = &l->pairs[i];
+		unsigned kind = kind_of(l, p);
+
+		if (p->state == SNET_PAIR_WAITING && !p->barred && kind && !(kind & begun) &&
+		    p->priority > agent_floor(a) &&
+		    (best == next || p->priority > best->priority))
+			best = p;
+	}
+	return best;
+}
+
 /* The next pair to be checked, and when it may be. */
 static struct snet_pair *upcoming(struct snet_agent *a, snet_time *when, bool *triggered)
 {
@@ -353,6 +446,8 @@ static struct snet_pair *upcoming(struct snet_agent *a, snet_time *when, bool *t
 	*when = SNET_NEVER;
 	if (*a->now.remote)
 		p = snet_checklist_next(&a->list, agent_floor(a), triggered);
+	if (p && !*triggered)
+		p = first_of_its_kind(a, p);
 	if (p)
 		*when = *triggered ? a->next_triggered : a->next_check;
 	return p;
@@ -372,12 +467,17 @@ void agent_checks_due(struct snet_agent *a, snet_time now)
 		if (!agent_check(a, p, TX_CHECK, now))
 			return;
 		snet_checklist_begin(&a->list, p);
+		p->unsent = false;
 		/* A triggered check follows a packet that has made the way: no need for Ta,
 		 * which is there for NATs' sake (§14.1). */
-		if (triggered)
+		if (triggered) {
 			a->next_triggered = now + TRIGGERED_PACE;
-		else
-			a->next_check = now + a->config.check_pace;
+		} else {
+			a->hurried -= a->hurried > 0;
+			a->next_check =
+				now + (a->hurried ? TRIGGERED_PACE : a->config.check_pace);
+			a->turn = p->id;
+		}
 	}
 }
 

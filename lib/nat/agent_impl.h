@@ -66,8 +66,8 @@ struct snet_agent {
 	bool has_loopback, local_ended, remote_ended, peer_is_aggressive;
 	snet_time started, checking; /* since when; checking: the time to fail counts from */
 	snet_time next_check, next_triggered, wave_at, settle_at, nominate_at, deadline;
-	unsigned waves;
-	uint32_t nominations;
+	unsigned waves, hurried;    /* hurried: so many checks need not wait for Ta */
+	uint32_t nominations, turn; /* turn: the pair that had the last one */
 	struct {
 		uint8_t id[SNET_STUN_ID];
 		uint32_t pair;    /* a copy may come from elsewhere, and first */
@@ -110,6 +110,8 @@ uint64_t agent_floor(const struct snet_agent *a);
 /* Checks of better pairs that nobody has answered are sent once more, now. */
 void agent_hasten(struct snet_agent *a, const struct snet_pair *works, snet_time now);
 void agent_fail_pair(struct snet_agent *a, struct snet_pair *p, int code, const char *why);
+/* The first packet of its check did not leave: whose turn it was, is next. */
+void agent_refund(struct snet_agent *a, struct snet_pair *p, snet_time now);
 void agent_checks_due(struct snet_agent *a, snet_time now);
 snet_time agent_checks_deadline(struct snet_agent *a, snet_time now);
 

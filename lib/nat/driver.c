@@ -46,7 +46,9 @@ static void send_wanted(struct snet_ice *ice)
 		struct sock *s = ice_sock(ice, out.handle);
 		struct relay *r = s ? NULL : ice_relay(ice, out.handle);
 
-		if (s)
+		if (s && out.blind && !ice_leads(s, &out.to))
+			snet_agent_no_way(ice->agent, out.handle, &out.to, ice_now(ice));
+		else if (s)
 			ice_sock_send(s, &out.to, out.p, out.n);
 		else if (r)
 			ice_relay_send(r, &out.to, out.p, out.n);
@@ -101,6 +103,7 @@ void ice_pump(struct snet_ice *ice)
 	do {
 		ice->again = false;
 		ice_punch_turn(ice, ice_now(ice));
+		ice_ask_ways(ice);
 		send_wanted(ice);
 		tell_events(ice);
 		if (ice->gathering)
@@ -362,6 +365,7 @@ int snet_ice_restart(struct snet_ice *ice, struct snet_error *err)
 	ice_forget_remote(ice);
 	ice_punch_renew(ice);
 	ice->told_n = 0;
+	ice->routes.asked = 0;
 	ice->gathering = false;
 	ice->begin = true;
 	ice_soon(ice);

@@ -137,6 +137,8 @@ struct sock *ice_open_sock(struct snet_ice *ice, const struct found *f, int fd)
 	memcpy(s->iface, f->iface, sizeof(s->iface));
 	s->class = f->class;
 	s->order = f->order;
+	s->index = if_nametoindex(s->iface);
+	s->single = f->single;
 	s->handle = ++ice->handles;
 	ice->socks[ice->socks_n++] = s;
 	return s;

@@ -11,6 +11,7 @@
 #include "io/resolve.h"
 #include "io/udp.h"
 #include "nat/driver_punch.h"
+#include "nat/driver_route.h"
 #include "nat/driver_scan.h"
 
 #define SOCKS_MAX 24                            /* of SNET_ICE_BASES */
@@ -27,10 +28,10 @@ struct sock {
 	struct snet_addr at;
 	char iface[IF_NAMESIZE];
 	enum snet_iface_class class;
-	unsigned order;
+	unsigned order, index; /* index: of the interface; 0: unknown */
 	uint32_t handle;
-	unsigned extra; /* questions under way, to foretell ports by */
-	bool asked_more, foretold, gone;
+	unsigned extra;                          /* questions under way, to foretell ports by */
+	bool asked_more, foretold, gone, single; /* single: its network is itself alone */
 	bool held; /* once: it serves its pair alone, and asks nobody */
 };
 
@@ -78,13 +79,12 @@ struct snet_ice {
 	struct relay *relays[RELAYS_MAX];
 	struct server servers[SNET_ICE_SERVERS];
 	size_t socks_n, relays_n, lookups_n, told_n, held_n;
-	struct snet_list graves, relay_graves;
-	struct snet_list lookups; /* of names of the peer's candidates */
+	struct snet_list graves, relay_graves, lookups; /* lookups: of the peer's candidates */
 	struct {
 		uint32_t handle;
 		struct snet_addr address;
 	} told[TOLD_MAX];                     /* of this generation */
-	uint32_t handles;                     /* given out */
+	uint32_t handles, payload;            /* handles: given out */
 	char remote[SNET_AGENT_NAME_MAX + 1]; /* the peer's ufrag; "": not known */
 	struct snet_candidate held[HELD_MAX]; /* until there is one of ours on loopback */
 	bool begin, gathering, remote_ended, dying, busy, again; /* the two last: in ice_pump */
@@ -92,7 +92,7 @@ struct snet_ice {
 	bool sending; /* in snet_ice_send: nothing may change under the sender */
 	struct way way;
 	struct punching punch;
-	uint32_t payload;
+	struct routes routes;
 	unsigned permits; /* wished for since some were forgotten */
 	/* What of the scratch has not gone through a relay yet. */
 	size_t parked_from, parked, parked_segment;

@@ -16,10 +16,25 @@ bool ice_same_ip(const struct snet_addr *a, const struct snet_addr *b)
 }
 
 /* No peer's check comes to one, nor goes there: candidates.h. */
-static bool is_link_local(const struct snet_addr *a)
+bool ice_is_link_local(const struct snet_addr *a)
 {
 	return a->sa.sa_family == AF_INET6 ? IN6_IS_ADDR_LINKLOCAL(&a->in6.sin6_addr)
 					   : ntohl(a->in.sin_addr.s_addr) >> 16 == 0xa9fe;
+}
+
+/* A mask of ones: /32, or /128. */
+static bool is_single(const struct ifaddrs *i)
+{
+	struct snet_addr mask = { 0 };
+	bool v6 = i->ifa_addr->sa_family == AF_INET6;
+
+	if (!i->ifa_netmask)
+		return false;
+	memcpy(&mask, i->ifa_netmask, v6 ? sizeof(mask.in6) : sizeof(mask.in));
+	for (size_t k = 0; v6 && k < 16; k++)
+		if (mask.in6.sin6_addr.s6_addr[k] != 0xff)
+			return false;
+	return v6 || mask.in.sin_addr.s_addr == INADDR_BROADCAST;
 }
 
 static bool is_fit(const struct snet_ice_opts *o, const struct ifaddrs *i)
@@ -39,7 +54,9 @@ static void note(struct scan *s, const struct ifaddrs *i, unsigned order)
 
 	if (s->n == FOUND_MAX)
 		return;
-	*f = (struct found){ .order = order, .class = snet_iface_classify(i->ifa_name) };
+	*f = (struct found){ .order = order,
+			     .class = snet_iface_classify(i->ifa_name),
+			     .single = is_single(i) };
 	memcpy(&f->at, i->ifa_addr, v6 ? sizeof(f->at.in6) : sizeof(f->at.in));
 	strncpy(f->iface, i->ifa_name, sizeof(f->iface) - 1);
 	f->preference = snet_local_preference(f->class, order, i->ifa_addr->sa_family);
@@ -62,7 +79,7 @@ static void take(const struct snet_ice_opts *o, struct scan *s, const struct ifa
 		if (!is_fit(o, i))
 			continue;
 		memcpy(&a, i->ifa_addr, v6 ? sizeof(a.in6) : sizeof(a.in));
-		if (snet_addr_is_loopback(&a) == loopback && !is_link_local(&a))
+		if (snet_addr_is_loopback(&a) == loopback && !ice_is_link_local(&a))
 			note(s, i, order[v6]++);
 	}
 }
@@ -84,6 +101,7 @@ static void take_one(struct scan *s, const struct snet_addr *at, const struct if
 			continue;
 		strncpy(s->v[0].iface, i->ifa_name, sizeof(s->v[0].iface) - 1);
 		s->v[0].class = snet_iface_classify(i->ifa_name);
+		s->v[0].single = is_single(i);
 	}
 }
 

@@ -13,6 +13,7 @@ struct found {
 	char iface[IF_NAMESIZE];
 	enum snet_iface_class class;
 	unsigned order;
+	bool single; /* its network is itself alone */
 	uint16_t preference;
 };
 
@@ -23,6 +24,7 @@ struct scan { /* the best first */
 
 /* SNET_EIO; SNET_EUNREACH: there are none. */
 int ice_scan(const struct snet_ice_opts *o, struct scan *s, struct snet_error *err);
+bool ice_is_link_local(const struct snet_addr *a);
 bool ice_same_ip(const struct snet_addr *a, const struct snet_addr *b); /* ports aside */
 
 #endif

@@ -51,6 +51,7 @@ struct snet_pair {
 	uint64_t priority;
 	bool queued;        /* for a triggered check */
 	bool valid;         /* the last check of it succeeded */
+	bool unsent;        /* its last check could not leave, or was not worth being sent */
 	bool barred;        /* consent was lost on it: not to be used again, RFC 7675 §5.1 */
 	bool plain_seen;    /* the peer has checked it without nominating it */
 	bool eager;         /* it nominated it before that */

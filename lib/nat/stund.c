@@ -8,6 +8,9 @@
 #define CHANGE_IP 4u
 #define CHANGE_PORT 2u
 
+#define COOKIE_AT 4
+#define OLD_MAX 256 /* bytes; of their requests, RFC 3489 §11.2 knows none that is longer */
+
 /* 0, or the error of the answer; what CHANGE-REQUEST asks for needs a second address. */
 static int judge(const struct snet_stund *d, struct snet_stunmsg *m)
 {
@@ -62,6 +65,70 @@ static void write_success(const struct snet_stund *d, struct snet_stunout *o, si
 	add_text(o, ceiling, SOFTWARE);
 }
 
+/* ---- those who ask as RFC 3489 has it: of the id's 16 bytes four stand where others have the
+ * cookie. RFC 5389 §12.2: they are echoed, and the address is plain. */
+
+/* As if it had the cookie; b holds the bytes then. */
+static bool is_old(struct snet_stunmsg *m, uint8_t b[static OLD_MAX], const uint8_t *p,
+		   size_t n)
+{
+	if (n < SNET_STUN_HEADER || n > OLD_MAX ||
+	    snet_get_be32(p + COOKIE_AT) == SNET_STUN_COOKIE)
+		return false;
+	memcpy(b, p, n);
+	snet_put_be32(b + COOKIE_AT, SNET_STUN_COOKIE);
+	return !snet_stunmsg_parse(m, b, n) && !m->fingerprint && m->cls == SNET_STUN_REQUEST &&
+	       m->method == SNET_STUN_BINDING;
+}
+
+/* §12.2 again: what asks for another way back is not understood any more. */
+static void disown(struct snet_stunmsg *m)
+{
+	static const uint16_t types[] = { SNET_STUN_CHANGE_REQUEST, SNET_STUN_PADDING,
+					  SNET_STUN_RESPONSE_PORT };
+
+	for (size_t i = 0; i < sizeof(types) / sizeof(types[0]); i++)
+		if (m->unknown_n < SNET_STUN_UNKNOWN_MAX && snet_stunmsg_get(m, types[i], NULL))
+			m->unknown[m->unknown_n++] = types[i];
+	/* RFC 3489 §11.2.9, as lengths are multiples of four there: one is said twice. */
+	if (m->unknown_n % 2) {
+		m->unknown[m->unknown_n] = m->unknown[m->unknown_n - 1];
+		m->unknown_n++;
+	}
+}
+
+static bool answer_old(struct snet_stund *d, unsigned socket, const struct snet_addr *from,
+		       struct snet_stunmsg *m, const uint8_t *p, size_t n,
+		       struct snet_stund_answer *out)
+{
+	struct snet_stunout o;
+	bool refused;
+
+	disown(m);
+	refused = m->unknown_n;
+	snet_stunmsg_begin(&o, out->p, sizeof(out->p),
+			   refused ? SNET_STUN_ERROR : SNET_STUN_SUCCESS, SNET_STUN_BINDING,
+			   m->id);
+	snet_put_be32(out->p + COOKIE_AT, snet_get_be32(p + COOKIE_AT));
+	if (refused) {
+		snet_stunmsg_put_error(&o, 420, "Unknown Attribute   "); /* padded by spaces */
+		snet_stunmsg_put_unknown(&o, m);
+	} else {
+		snet_stunmsg_put_addr(&o, SNET_STUN_MAPPED_ADDRESS, from);
+	}
+	out->via = socket;
+	out->to = *from;
+	out->n = snet_stunmsg_end(&o);
+	if (!out->n || out->n > n * SNET_STUND_TIMES) {
+		d->dropped++;
+		return false;
+	}
+	refused ? d->refused++ : d->answered++;
+	return true;
+}
+
+/* ---- all */
+
 bool snet_stund_take(struct snet_stund *d, unsigned socket, const struct snet_addr *from,
 		     const uint8_t *p, size_t n, struct snet_stund_answer *out)
 {
@@ -69,8 +136,11 @@ bool snet_stund_take(struct snet_stund *d, unsigned socket, const struct snet_ad
 	struct snet_stunout o;
 	uint64_t change = 0, port = 0;
 	size_t most = n * SNET_STUND_TIMES, ceiling;
+	uint8_t old[OLD_MAX];
 	int error;
 
+	if (snet_addr_port(from) && is_old(&m, old, p, n))
+		return answer_old(d, socket, from, &m, p, n, out);
 	if (snet_stunmsg_parse(&m, p, n) || m.cls != SNET_STUN_REQUEST ||
 	    m.method != SNET_STUN_BINDING || !snet_addr_port(from)) {
 		d->dropped++;

@@ -1,7 +1,8 @@
 /* Stund: the server's side of binding requests, RFC 8489 and RFC 5780, pure. A datagram and the
  * socket it came to go in; the answer, and by which socket and to whom it goes, come out. An
  * answer is never larger than three times its request: what does not fit is left out; PADDING,
- * as much as came and not an MTU (RFC 5780 §7.6). */
+ * as much as came and not an MTU (RFC 5780 §7.6). Who asks without a magic cookie is answered
+ * as RFC 3489 has it, with MAPPED-ADDRESS alone (RFC 5389 §12.2). */
 #ifndef SNET_NAT_STUND_H
 #define SNET_NAT_STUND_H
 

@@ -165,7 +165,7 @@ static int start_program(struct program *program, const struct mate *m, struct s
 		program_variable("SNET_PEER_ADDRESS", snet_addr_print(&conn->remote, remote)),
 		program_variable("SNET_PEER_ROLE", client ? "client" : "server"),
 		program_variable("SNET_PEER_NAME", m->name ? m->name : ""),
-		program_variable("SNET_LOCAL_ADDRESS", net_own_url(&m->hub->net, local)),
+		program_variable("SNET_LOCAL_ADDRESS", net_meet_url(&m->hub->meets, local)),
 	};
 
 	rc = program_start(program, m->hub->exec, own, sizeof(own) / sizeof(*own), err);

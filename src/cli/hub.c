@@ -244,6 +244,7 @@ void hub_mate_up(struct mate *m)
 	struct snet_error err = { 0 };
 
 	retire_older(m);
+	hub_meet_came(m);
 	h->n_up++;
 	h->n_came++;
 	snet_gauge(SNET_METRIC_PEERS, h->n_up);
@@ -283,6 +284,7 @@ void hub_mate_gone(struct mate *m, const struct snet_error *err)
 	struct hub *h = m->hub;
 	/* A server goes on whatever one peer did: the event has told. */
 	bool serves = h->listens && (cli.keep_open || h->exec);
+	bool target = m->target;
 
 	/* Told to stop, we stop peers: that is no failure of theirs or ours. */
 	if (err->code && !serves && !h->enough && !m->unwanted &&
@@ -301,7 +303,7 @@ void hub_mate_gone(struct mate *m, const struct snet_error *err)
 	mate_free(m);
 	/* One target missing is no reason to keep from the others what is theirs; but nothing
 	 * was promised to be sent before all were there. */
-	if (!h->listens && err->code && !h->ready) {
+	if (target && err->code && !h->ready) {
 		h->draining = true;
 		hub_each(h, stop_one);
 	}
@@ -413,6 +415,7 @@ void hub_fini(struct hub *h)
 	child_stop_all(h, SIGKILL);
 	if (h->run->status)
 		hub_each(h, fail_one);
+	hub_each(h, mate_hang_up); /* of rooms that are about to go */
 	/* Closes what is open: each on_down frees its mate. */
 	net_meets_fini(&h->meets);
 	ice_opts_fini();
@@ -450,6 +453,9 @@ int hub_target(struct hub *h, const char *operand, struct snet_error *err)
 		return rc;
 	if (!url.port && strcmp(url.scheme, "srv"))
 		return snet_fail(err, SNET_EINVAL, "%s: port 0 cannot be dialled", operand);
+	if (url.room[0] && url.has_key &&
+	    !memcmp(url.key, snet_identity_keyid(h->net.identity), SNET_KEYID_BYTES))
+		return snet_fail(err, SNET_EINVAL, "%s: that is this side's own key", operand);
 	if (!url.has_key)
 		rc = net_check_trust(&h->net, err);
 	if (rc)

@@ -18,6 +18,7 @@ struct hub {
 	bool both;           /* calls, and answers: whichever comes first */
 	bool explain;        /* events of ICE's checks */
 	bool joined;         /* the room of the listening address */
+	bool shut_out;       /* of that room, for good: ends when its mates have gone */
 	snet_time said_away; /* that its server is not there */
 	const char *exec;    /* NULL: stdin and stdout */
 	bool listens;
@@ -65,6 +66,7 @@ void hub_accept(struct hub *h, struct snet_conn *c);
 /* ---- hub_meet.c */
 extern const struct snet_meet_events hub_meet_events;
 int hub_meets_init(struct hub *h, struct snet_error *err);
+void hub_meet_came(struct mate *m); /* is up */
 /* A room where the other side does the same: neither needs to know who listens. */
 int hub_meet_both(struct hub *h, const char *operand, struct snet_error *err);
 

@@ -73,7 +73,7 @@ void hub_say_waiting(struct hub *h)
 		const struct mate *m = SNET_OF(n, const struct mate, node);
 		char url[SNET_URL_TEXT];
 
-		if (m->up)
+		if (m->up || !m->target)
 			continue;
 		if (who.n)
 			snet_buf_u8(&who, ' ');

@@ -41,12 +41,39 @@ int hub_meet_both(struct hub *h, const char *operand, struct snet_error *err)
 
 /* ---- the room */
 
+static bool is_called(const struct mate *m)
+{
+	return !m->up && m->target && m->target->url.room[0];
+}
+
+/* What is said of whoever is not there. */
+static void remember(struct hub *h, const struct snet_error *err)
+{
+	for (struct snet_list *n = h->mates.next; n != &h->mates; n = n->next) {
+		struct mate *m = SNET_OF(n, struct mate, node);
+
+		if (is_called(m))
+			m->target->last = *err;
+	}
+}
+
+/* The server was away, and is there. */
+static void forgive(struct hub *h)
+{
+	struct snet_error err = { 0 };
+
+	snet_fail(&err, SNET_ETIMEOUT, MATE_UNANSWERED);
+	remember(h, &err);
+}
+
 static void on_joined(void *user)
 {
 	struct hub *h = user;
 
-	if (!h->listens)
+	if (!h->listens) {
+		forgive(h);
 		return;
+	}
 	h->joined = true;
 	hub_say_listening(h);
 	ready_say();
@@ -67,15 +94,38 @@ static void server_is_away(struct hub *h, const struct snet_error *err)
 	hub_say_away(h, err);
 }
 
-/* What is said of whoever is not there. */
-static void remember(struct hub *h, const struct snet_error *err)
+static struct mate *next_called(struct hub *h)
 {
-	for (struct snet_list *n = h->mates.next; n != &h->mates; n = n->next) {
-		struct mate *m = SNET_OF(n, struct mate, node);
+	for (struct snet_list *n = h->mates.next; n != &h->mates; n = n->next)
+		if (is_called(SNET_OF(n, struct mate, node)) &&
+		    !SNET_OF(n, struct mate, node)->peer)
+			return SNET_OF(n, struct mate, node);
+	return NULL;
+}
 
-		if (!m->up && m->target && m->target->url.room[0])
-			m->target->last = *err;
+/* --wait 0 is one attempt, of the server too. */
+static void give_up(struct hub *h, const struct snet_error *err)
+{
+	struct mate *m;
+
+	while ((m = next_called(h))) {
+		mate_hang_up(m);
+		mate_failed(m, err->code, err->text);
 	}
+}
+
+/* What is connected stays connected; nobody else will be. */
+static void shut_out(struct hub *h, const struct snet_error *err)
+{
+	if (!h->n_up || (!h->listens && h->n_up < h->n_mates)) {
+		run_done(h->run, err, OPT_NONE);
+		return;
+	}
+	say_note("%s", err->text);
+	if (!h->listens)
+		return;
+	hub_blame(h, err, OPT_NONE);
+	h->shut_out = true;
 }
 
 static void on_trouble(const struct snet_error *err, bool fatal, void *user)
@@ -84,45 +134,52 @@ static void on_trouble(const struct snet_error *err, bool fatal, void *user)
 
 	say_more("%s", err->text);
 	if (fatal)
-		run_done(h->run, err, OPT_NONE);
+		shut_out(h, err);
 	else if (h->listens && !h->joined)
 		server_is_away(h, err);
-	else if (!h->listens)
+	else if (!h->listens && cli.wait)
 		remember(h, err);
+	else if (!h->listens)
+		give_up(h, err);
+}
+
+static void on_note(const struct snet_error *err, void *user)
+{
+	(void)user;
+	say_more("%s", err->text);
 }
 
 static bool wants(const uint8_t key[SNET_KEYID_BYTES], void *user)
 {
 	struct hub *h = user;
 
-	/* Of two that call each other the one with the larger key answers. */
-	if (h->both && memcmp(snet_identity_keyid(h->net.identity), key, SNET_KEYID_BYTES) <= 0)
+	/* Of two that call each other the one with the larger key answers; a third is too many.
+	 */
+	if (h->both && (h->n_up || memcmp(snet_identity_keyid(h->net.identity), key,
+					  SNET_KEYID_BYTES) <= 0))
 		return false;
 	return net_wants(&h->net, key);
 }
 
 /* It was the other side that has called. */
-static void forget_call(struct hub *h)
+void hub_meet_came(struct mate *m)
 {
 	const struct snet_error ok = { 0 };
+	struct mate *called = m->hub->both && !m->target ? next_called(m->hub) : NULL;
 
-	for (struct snet_list *n = h->mates.next; n != &h->mates; n = n->next) {
-		struct mate *m = SNET_OF(n, struct mate, node);
-
-		if (!m->target || m->up || m->peer)
-			continue;
-		hub_mate_gone(m, &ok);
-		return;
-	}
+	if (called)
+		hub_mate_gone(called, &ok);
 }
 
+/* Whom we call may dial us, too: where nobody listens that is no peer. */
 static void on_accept(struct snet_conn *c, void *user)
 {
 	struct hub *h = user;
 
-	hub_accept(h, c);
-	if (h->both)
-		forget_call(h);
+	if (h->listens || (h->both && !h->n_up))
+		hub_accept(h, c);
+	else
+		c->transport->close(c, SNET_EPOLICY, "nobody listens here");
 }
 
 static void on_refused(const struct snet_addr *from, int code, const char *why, void *user)
@@ -138,6 +195,15 @@ static void on_path(struct snet_endpoint *e, const struct snet_addr *to, void *c
 {
 	(void)user;
 	mate_met(call_user, e, to);
+}
+
+static void on_answer(void *call_user, void *user)
+{
+	const struct mate *m = call_user;
+
+	(void)user;
+	snet_fail(&m->target->last, SNET_ETIMEOUT,
+		  "it has answered, and no way to it is found yet");
 }
 
 static void on_over(const struct snet_error *err, void *call_user, void *user)
@@ -157,5 +223,6 @@ static void on_ice(const struct snet_agent_event *ev, const uint8_t *key, void *
 		ice_say_check(ev);
 }
 
-const struct snet_meet_events hub_meet_events = { on_joined, on_trouble, wants,      on_path,
-						  on_over,   on_accept,  on_refused, on_ice };
+const struct snet_meet_events hub_meet_events = { on_joined, on_trouble, wants,     on_path,
+						  on_answer, on_over,    on_accept, on_refused,
+						  on_ice,    on_note };

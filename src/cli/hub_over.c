@@ -116,8 +116,8 @@ void hub_check_enough(struct hub *h)
 
 void hub_check(struct hub *h)
 {
-	bool served = h->enough || h->draining || (h->n_came && !cli.keep_open && !h->exec) ||
-		      !h->listens;
+	bool served = h->enough || h->draining || h->shut_out ||
+		      (h->n_came && !cli.keep_open && !h->exec) || !h->listens;
 
 	if (!h->enough)
 		hub_check_enough(h);

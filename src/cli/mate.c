@@ -44,10 +44,9 @@ void mate_free(struct mate *m)
 {
 	struct snet_loop *l = m->hub->run->loop;
 
-	if (m->target) {
+	if (m->target)
 		snet_timer_stop(l, &m->target->timer);
-		mate_hang_up(m);
-	}
+	mate_hang_up(m);
 	snet_timer_stop(l, &m->idle);
 	snet_timer_stop(l, &m->parting);
 	snet_list_del(&m->node);

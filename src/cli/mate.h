@@ -55,6 +55,7 @@ void mate_accept(struct hub *h, struct snet_conn *c);
 extern const struct snet_peer_events mate_peer_events;
 
 /* ---- mate_dial.c */
+#define MATE_UNANSWERED "nobody has answered in the room"
 void mate_dial(struct mate *m); /* again and again until --wait is over */
 void mate_on_timer(struct snet_timer *t, snet_time now);
 void mate_failed(struct mate *m, int code, const char *why); /* an attempt */

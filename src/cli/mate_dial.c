@@ -49,6 +49,8 @@ void mate_hang_up(struct mate *m)
 {
 	struct target *t = m->target;
 
+	if (!t)
+		return;
 	if (t->call)
 		snet_call_leave(t->call);
 	t->call = NULL;
@@ -93,7 +95,7 @@ static int call(struct mate *m, struct snet_error *err)
 
 	if (t->call)
 		return SNET_OK; /* still under way */
-	snet_fail(&t->last, SNET_ETIMEOUT, "nobody has answered in the room");
+	snet_fail(&t->last, SNET_ETIMEOUT, MATE_UNANSWERED);
 	rc = net_meet(&m->hub->meets, &t->url, false, &meet, err);
 	return rc ? rc
 		  : snet_call_new(&t->call, meet, t->url.has_key ? t->url.key : NULL, m, err);

@@ -55,8 +55,11 @@ int net_meet(struct net_meets *m, const struct snet_url *u, bool answers,
 
 const char *net_meet_url(const struct net_meets *m, char out[static SNET_URL_TEXT])
 {
-	struct snet_url u = m->rooms[0].url;
+	struct snet_url u;
 
+	if (m->net->listener)
+		return net_own_url(m->net, out);
+	u = m->rooms[0].url;
 	u.has_key = true;
 	memcpy(u.key, snet_identity_keyid(m->net->identity), sizeof(u.key));
 	return snet_url_print(&u, out);

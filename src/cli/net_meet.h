@@ -28,7 +28,8 @@ struct net_meets {
  * key of the address is looked at. SNET_EINVAL: too many rooms; as snet_meet_new. */
 int net_meet(struct net_meets *m, const struct snet_url *u, bool answers,
 	     struct snet_meet **out, struct snet_error *err);
-/* What the other side writes to call in the first room. Returns out. */
+/* What the other side writes to reach us: where we listen, or in the first room. Returns out.
+ */
 const char *net_meet_url(const struct net_meets *m, char out[static SNET_URL_TEXT]);
 /* Before net_fini. */
 void net_meets_fini(struct net_meets *m);

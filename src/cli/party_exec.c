@@ -97,7 +97,7 @@ static int start(struct party *p, struct snet_error *err)
 		program_variable("SNET_PARTY", id),
 		program_variable("SNET_PARTIES", n),
 		program_variable("SNET_ROSTER", cli.roster),
-		program_variable("SNET_LOCAL_ADDRESS", net_own_url(&p->net, local)),
+		program_variable("SNET_LOCAL_ADDRESS", net_meet_url(&p->meets, local)),
 	};
 
 	rc = program_start(&p->program, p->opts->exec, own, sizeof(own) / sizeof(*own), err);

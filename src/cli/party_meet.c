@@ -44,6 +44,14 @@ static void on_path(struct snet_endpoint *e, const struct snet_addr *to, void *c
 	m->addrs[0] = *to;
 }
 
+static void on_answer(void *call_user, void *user)
+{
+	struct party_member *m = call_user;
+
+	(void)user;
+	snet_fail(&m->last, SNET_ETIMEOUT, "it has answered, and no way to it is found yet");
+}
+
 static void on_over(const struct snet_error *err, void *call_user, void *user)
 {
 	struct party_member *m = call_user;
@@ -62,6 +70,9 @@ static void on_joined(void *user)
 {
 	struct party *p = user;
 
+	for (uint32_t i = 0; i < p->n; i++) /* that the server was away is no reason any more */
+		if (p->members[i].who->address.room[0] && !p->members[i].met)
+			p->members[i].last.code = SNET_OK;
 	if (!p->self->address.room[0] || p->joined)
 		return;
 	p->joined = true;
@@ -76,16 +87,24 @@ static void on_trouble(const struct snet_error *err, bool fatal, void *user)
 	struct party *p = user;
 
 	say_more("%s", err->text);
-	if (fatal) {
+	if (fatal && p->n_up + p->n_over < p->n - 1) {
 		party_done(p, err, OPT_NONE);
 		return;
 	}
+	if (fatal) /* what is connected stays connected */
+		say_note("%s", err->text);
 	for (uint32_t i = 0; i < p->n; i++)
 		if (p->members[i].who->address.room[0] && !p->members[i].met)
 			p->members[i].last = *err;
 	if (p->self->address.room[0] && !p->joined &&
 	    snet_loop_now(p->run->loop) >= p->wait_until)
 		party_done(p, err, OPT_NONE);
+}
+
+static void on_note(const struct snet_error *err, void *user)
+{
+	(void)user;
+	say_more("%s", err->text);
 }
 
 static bool wants(const uint8_t key[SNET_KEYID_BYTES], void *user)
@@ -115,5 +134,7 @@ static void on_ice(const struct snet_agent_event *ev, const uint8_t *key, void *
 		ice_say_check(ev);
 }
 
-const struct snet_meet_events party_meet_events = { on_joined, on_trouble, wants,      on_path,
-						    on_over,   on_accept,  on_refused, on_ice };
+const struct snet_meet_events party_meet_events = { on_joined, on_trouble, wants,
+						    on_path,   on_answer,  on_over,
+						    on_accept, on_refused, on_ice,
+						    on_note };

@@ -213,6 +213,146 @@ call() {
 	[ "$(received a)" = '1 hi' ]
 }
 
+@test "a program per peer, in a room: it is told where it stands" {
+	serve
+	start l snet-listen -k "$lkey" -a "$sid" --iface loopback --exec 'echo "$SNET_LOCAL_ADDRESS"; cat' -f lines "$room"
+	call s -f lines --replies 2 <<<'ping'
+	finish s
+	[ "$status" -eq 0 ]
+	[ "$(<"$BATS_TEST_TMPDIR/s.out")" = "$room#$lid"$'\n'ping ]
+	quit l
+	[ "$status" -eq 0 ]
+}
+
+@test "parties with programs, in a room" {
+	serve
+	local net=$BATS_TEST_TMPDIR/net
+	snet-keygen --net 2 -d "$net" --at "$room" >/dev/null
+	for i in 0 1; do
+		OUT=$BATS_TEST_TMPDIR/got.$i start "p$i" snet-party -i "$i" --iface loopback -f lines \
+			--exec 'echo "$SNET_PARTY at $SNET_LOCAL_ADDRESS"; head -n 2 | sort >"$OUT"' "$net/roster.json"
+	done
+	for i in 0 1; do
+		finish "p$i"
+		[ "$status" -eq 0 ]
+	done
+	[ "$(sed 's/#.*//' "$BATS_TEST_TMPDIR/got.0")" = "0 at $room"$'\n'"1 at $room" ]
+	cmp "$BATS_TEST_TMPDIR/got.0" "$BATS_TEST_TMPDIR/got.1"
+}
+
+@test "a STUN server that is dead is not why nobody answers" {
+	serve
+	run -7 snet-send -w 500ms --stun 127.0.0.1:1 -k "$skey" --iface loopback "$room#$lid" <<<'{"text":"x"}'
+	failed_with 7 timeout
+	[[ $output == *'nobody has answered in the room'* ]]
+}
+
+@test "nor is a server that was away for a while" {
+	local port
+	serve
+	port=${addr##*:}
+	quit signal
+	call s -w 4s <<<'{"text":"x"}'
+	wait_event s waiting '.reason == "unreachable"'
+	rm -f "$BATS_TEST_TMPDIR/signal.ready"
+	start_ready signal snet-signal --listen "127.0.0.1:${port%/}"
+	finish s
+	failed_with 7 timeout s
+}
+
+@test "it answers, and there is no way to it: that is what is said" {
+	serve
+	meet l -6 --keep-open
+	wait_event l listening
+	call s -4 -w 3s <<<'{"text":"x"}'
+	finish s
+	failed_with 7 timeout s
+	has_event s error '.text | endswith("it has answered, and no way to it is found yet")'
+}
+
+@test "a listener waits for the server of its room as long as it is told to" {
+	run -4 snet-listen -w 300ms -k "$lkey" -a "$sid" ice+ws://127.0.0.1:1/here
+	failed_with 4 unreachable
+}
+
+@test "--wait 0 is one attempt of the server, too" {
+	SECONDS=0
+	run -4 snet-send -w 0 -k "$skey" "ice+ws://127.0.0.1:1/here#$lid" <<<'{"text":"x"}'
+	failed_with 4 unreachable
+	[ "$SECONDS" -lt 5 ]
+}
+
+@test "an address that is given more time is no change; one that comes is" {
+	[ "$(id -u)" -eq 0 ] || skip "needs root for a network namespace"
+	cat >"$BATS_TEST_TMPDIR/run" <<-'END'
+		ip link set lo up
+		ip addr add 10.9.9.1/24 dev lo valid_lft 1000 preferred_lft 500
+		mkfifo go
+		snet-signal --listen 127.0.0.1:9000 --ready-fd 9 9>go >/dev/null &
+		read -r <go
+		snet-listen -v -k "$lkey" -a "$sid" --ready-fd 9 --keep-open ice+ws://127.0.0.1:9000/here 9>go >/dev/null 2>words &
+		read -r <go
+		ip addr change 10.9.9.1/24 dev lo valid_lft 2000 preferred_lft 700
+		sleep 0.5 # more than changes are given to settle
+		if grep -q 'addresses have changed' words; then exit 1; fi
+		ip addr add 10.9.9.2/24 dev lo
+		for _ in $(seq 200); do grep -q 'addresses have changed' words && break; sleep 0.05; done
+		grep -q 'addresses have changed' words
+		kill %1 %2
+		wait
+	END
+	cd "$BATS_TEST_TMPDIR"
+	run unshare -n bash -e "$BATS_TEST_TMPDIR/run"
+	[ "$status" -eq 0 ]
+}
+
+@test "a side's own key is nobody to call" {
+	run -2 snet-send -k "$skey" "ice+ws://127.0.0.1:1/here#$sid" <<<'{"text":"x"}'
+	[[ $output == *'own key'* ]]
+	run -2 snet-ice --quic -k "$skey" --signal "ws://127.0.0.1:1/here#$sid" </dev/null
+	[[ $output == *'own key'* ]]
+}
+
+@test "what is connected stays connected when the server lets us in no more" {
+	local port
+	echo first >"$BATS_TEST_TMPDIR/token"
+	chmod 600 "$BATS_TEST_TMPDIR/token"
+	serve --token-file "$BATS_TEST_TMPDIR/token"
+	port=${addr##*:}
+	hold s
+	meet l --token-file "$BATS_TEST_TMPDIR/token"
+	call s --token-file "$BATS_TEST_TMPDIR/token" <"$in"
+	wait_event s ready
+	quit signal
+	rm -f "$BATS_TEST_TMPDIR/signal.ready"
+	start_ready signal snet-signal --listen "127.0.0.1:${port%/}" --token-file <(echo second)
+	wait_until grep -q 'refuses (40[13])' "$BATS_TEST_TMPDIR/s.err"
+	wait_until grep -q 'refuses (40[13])' "$BATS_TEST_TMPDIR/l.err"
+	say s '{"text":"still here"}'
+	release s
+	finish s
+	[ "$status" -eq 0 ]
+	finish l
+	failed_with 5 identity_refused l
+	[ "$(received l)" = '1 still here' ]
+}
+
+@test "snet-ice --quic: a pipe is for two, whoever else is in the room" {
+	serve
+	local at=${room#ice+}
+	hold a
+	start a snet-ice --quic --signal "$at" --insecure -k "$lkey" -f lines --iface loopback <"$in"
+	start b snet-ice --quic --signal "$at#$lid" -k "$skey" -f lines --iface loopback <<<'from b'
+	wait_until grep -q 'from b' "$BATS_TEST_TMPDIR/a.out"
+	run -7 snet-ice --quic --role controlling -w 500ms --signal "$at#$lid" --iface loopback <<<'{"text":"x"}'
+	release a
+	finish a
+	[ "$status" -eq 0 ]
+	finish b
+	[ "$status" -eq 0 ]
+	[ "$(<"$BATS_TEST_TMPDIR/a.out")" = 'from b' ]
+}
+
 @test "snet-ice: what goes with --quic alone is refused without it" {
 	run -2 snet-ice --signal ws://127.0.0.1:1/x
 	run -2 snet-ice -k "$lkey"

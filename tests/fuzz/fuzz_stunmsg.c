@@ -44,6 +44,14 @@ static void compare(const struct snet_stunmsg *m, const struct snet_stunmsg *aga
 		       (!is_number || x == y));
 }
 
+/* Who has no cookie gets none; else it is an answer like others. */
+static int read_answer(struct snet_stunmsg *m, struct snet_stund_answer *a, const uint8_t *p)
+{
+	assert(a->n >= SNET_STUN_HEADER && !memcmp(a->p + 4, p + 4, 16));
+	snet_put_be32(a->p + 4, SNET_STUN_COOKIE);
+	return snet_stunmsg_parse(m, a->p, a->n);
+}
+
 /* A server answers with STUN, and not with more than three times as much. */
 static void serve(const uint8_t *p, size_t n)
 {
@@ -62,7 +70,7 @@ static void serve(const uint8_t *p, size_t n)
 		if (!snet_stund_take(&d, 0, &addr[i % 2 ? 4 : 0], p, n, &a))
 			continue;
 		assert(a.n <= SNET_STUND_TIMES * n && a.via < d.n);
-		assert(!snet_stunmsg_parse(&m, a.p, a.n));
+		assert(!read_answer(&m, &a, p));
 		assert(m.cls == SNET_STUN_SUCCESS || m.cls == SNET_STUN_ERROR);
 	}
 }

@@ -17,7 +17,7 @@ struct member {
 	struct snet_call *call;
 	struct snet_trust *trust;
 	struct snet_transport_config config;
-	unsigned joined, troubles, fatals, paths, overs, asked;
+	unsigned joined, troubles, fatals, paths, overs, asked, notes, answers;
 	bool wanted;
 	int code;
 	struct snet_endpoint *e;
@@ -89,8 +89,23 @@ static void on_refused(const struct snet_addr *from, int code, const char *why, 
 	(void)from, (void)code, (void)why, (void)user;
 }
 
-static const struct snet_meet_events events = { on_joined, on_trouble, wants,      on_path,
-						on_over,   on_accept,  on_refused, NULL };
+static void on_note(const struct snet_error *err, void *user)
+{
+	(void)err;
+	((struct member *)user)->notes++;
+}
+
+static void on_answer(void *call_user, void *user)
+{
+	struct member *m = user;
+
+	assert_ptr_equal(call_user, &m->call);
+	m->answers++;
+}
+
+static const struct snet_meet_events events = { on_joined, on_trouble, wants,     on_path,
+						on_answer, on_over,    on_accept, on_refused,
+						NULL,      on_note };
 
 static void nobody_left(const struct snet_signal_peer *p, const struct snet_error *why,
 			void *user)
@@ -145,6 +160,8 @@ static void close_server(void)
 	server = NULL;
 }
 
+static struct snet_ice_server stun; /* of those that join from now on; port 0: none */
+
 static void join(struct member *m, unsigned who, bool answers)
 {
 	struct snet_meet_opts o = {
@@ -165,6 +182,8 @@ static void join(struct member *m, unsigned who, bool answers)
 	o.url.port = snet_addr_port(&at);
 	strcpy(o.url.room, "here");
 	assert_int_equal(snet_addr_parse(&o.connect.ice.bind, "127.0.0.1:0"), SNET_OK);
+	o.connect.ice.servers[0] = stun;
+	o.connect.ice.servers_n = stun.port > 0;
 	assert_int_equal(snet_meet_new(&m->meet, loop, &o, &events, m, &err), SNET_OK);
 }
 
@@ -175,6 +194,7 @@ static int begin(void **state)
 	assert_int_equal(snet_addr_parse(&at, "127.0.0.1:0"), SNET_OK);
 	memset(&a, 0, sizeof(a));
 	memset(&b, 0, sizeof(b));
+	memset(&stun, 0, sizeof(stun));
 	serve();
 	return 0;
 }
@@ -226,6 +246,11 @@ static bool has_trouble(void *user)
 	return ((struct member *)user)->troubles > 0;
 }
 
+static bool has_note(void *user)
+{
+	return ((struct member *)user)->notes > 0;
+}
+
 static bool was_asked(void *user)
 {
 	return ((struct member *)user)->asked > 0;
@@ -260,6 +285,8 @@ static void whoever_is_called_answers(void **state)
 	call_b();
 	talk();
 	assert_int_equal(a.joined, 1);
+	assert_int_equal(a.answers, 1);
+	assert_int_equal(b.answers, 0);
 	assert_int_equal(a.troubles + b.troubles, 0);
 	assert_memory_equal(b.conn.c->peer_key, snet_identity_keyid(net_identity(0)),
 			    SNET_KEYID_BYTES);
@@ -309,6 +336,19 @@ static void a_stranger_is_not_answered(void **state)
 	a.call = NULL;
 }
 
+/* The room is well when a STUN server is not. */
+static void what_ails_ice_is_no_trouble_of_the_room(void **state)
+{
+	(void)state;
+	stun = (struct snet_ice_server){ .host = "127.0.0.1", .port = 1 };
+	join(&a, 0, false);
+	join(&b, 1, true);
+	call_b();
+	net_until(loop, has_note, &a);
+	talk();
+	assert_int_equal(a.troubles + b.troubles, 0);
+}
+
 static void a_call_whose_last_connection_is_gone_ends(void **state)
 {
 	(void)state;
@@ -349,6 +389,7 @@ int main(void)
 		TEST(nobody_needs_to_be_there_first),
 		TEST(a_connection_outlives_the_server),
 		TEST(a_stranger_is_not_answered),
+		TEST(what_ails_ice_is_no_trouble_of_the_room),
 		TEST(a_call_whose_last_connection_is_gone_ends),
 		TEST(calls_have_a_ceiling),
 	};

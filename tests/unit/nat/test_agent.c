@@ -33,6 +33,7 @@ static struct wire {
 	struct way way[WAY_MAX];
 	size_t n;
 	bool (*drop)(const struct way *w);
+	bool (*refuse)(const struct way *w); /* blind ones: there is no way */
 	struct snet_agent_event selected[2], failed[2];
 	unsigned selections[2], states[2], checked[2], met[2], seen[2], roles[2], lost[2],
 		sent[2];
@@ -111,6 +112,10 @@ static void drain(int i)
 		struct way x = { .at = w.now + DELAY, .from = i, .to = -1, .p = p };
 		struct snet_addr there;
 
+		if (p.blind && w.refuse && w.refuse(&x)) {
+			snet_agent_no_way(w.a[i], p.handle, &p.to, w.now);
+			continue;
+		}
 		w.sent[i]++;
 		x.source = at(i, p.handle);
 		for (unsigned h = 1; h <= 3; h++) {
@@ -408,6 +413,228 @@ static void a_host_that_cannot_be_reached_fails_its_own_pair(void **state)
 	assert_int_equal(w.checked[1], 1);
 	assert_int_equal(snet_checklist_count(snet_agent_checklist(w.a[1]), SNET_PAIR_FAILED),
 			 1);
+}
+
+/* ---- what does not leave */
+
+static bool from_first(const struct way *x)
+{
+	return x->from == 1 && x->p.handle == 1;
+}
+
+static bool by_first(const struct way *x)
+{
+	return from_first(x) || (x->to == 1 && x->handle == 1);
+}
+
+static void what_never_left_takes_nobodys_turn(void **state)
+{
+	snet_time t = w.now;
+
+	(void)state;
+	w.drop = any;
+	w.refuse = from_first; /* the best base of agent 1 */
+	both(2);
+	assert_int_equal(w.sent[1], 1); /* of the other base, and at once */
+	assert_int_equal(snet_agent_counts(w.a[1])->checks, 1);
+	assert_int_equal(snet_checklist_count(snet_agent_checklist(w.a[1]), SNET_PAIR_FAILED),
+			 1);
+	run_until(t + snet_agent_defaults.check_pace - 1);
+	assert_int_equal(w.sent[1], 1);
+	run_until(t + snet_agent_defaults.check_pace);
+	/* The deadline is now, its turn with it. */
+	snet_agent_step(w.a[1], w.now);
+	drain(1);
+	assert_int_equal(w.sent[1], 2);
+	assert_int_equal(snet_checklist_count(snet_agent_checklist(w.a[1]), SNET_PAIR_FAILED),
+			 2);
+}
+
+static void a_dead_interface_costs_no_time(void **state)
+{
+	snet_time t = w.now, took;
+	struct snet_addr there;
+
+	both(1);
+	run_until(t + SNET_SEC);
+	took = w.selected[1].took;
+	tear_down(state);
+	set_up(state);
+	w.drop = by_first;
+	w.refuse = from_first;
+	both(2);
+	for (unsigned h = 1; h <= 2; h++) { /* as the driver does, of pairs that wait */
+		there = at(0, h);
+		snet_agent_no_way(w.a[1], 1, &there, w.now);
+	}
+	run_until(t + SNET_SEC);
+	assert_mirror();
+	assert_int_equal(w.selected[1].local.handle, 2);
+	assert_true(took && w.selected[1].took <= took);
+}
+
+static void a_pair_is_given_up_before_its_turn_if_it_leads_nowhere(void **state)
+{
+	struct snet_addr there = at(0, 1);
+
+	(void)state;
+	w.drop = any;
+	both(2); /* one is under way, three wait */
+	snet_agent_no_way(w.a[1], 2, &there, w.now);
+	drain(1);
+	assert_int_equal(w.checked[1], 1);
+	assert_int_equal(
+		snet_checklist_find((struct snet_checklist *)snet_agent_checklist(w.a[1]), 2,
+				    &there)
+			->state,
+		SNET_PAIR_FAILED);
+	assert_int_equal(w.sent[1], 1); /* it has had no turn, and gives none */
+}
+
+static void a_packet_that_came_speaks_for_its_way(void **state)
+{
+	struct snet_addr there = at(0, 1);
+
+	(void)state;
+	w.refuse = from_first;
+	w.drop = from_first;
+	both(1);
+	assert_int_equal(w.sent[1], 0);
+	run_until(w.now + DELAY + SNET_MS);
+	/* Agent 0 has checked it: answered, and checked in turn, whatever routes say. */
+	assert_int_equal(w.sent[1], 2);
+	snet_agent_no_way(w.a[1], 1, &there, w.now);
+	assert_int_equal(
+		snet_checklist_count(snet_agent_checklist(w.a[1]), SNET_PAIR_IN_PROGRESS), 1);
+}
+
+static bool all_but_one_pair(const struct way *x)
+{
+	struct snet_addr there = at(0, 1);
+
+	return x->from == 1 && !(x->p.handle == 2 && snet_addr_eq(&x->p.to, &there));
+}
+
+/* The pairs that lead nowhere fail at once; those that lack an answer are repeated, and given
+ * up, when they would have been without them. */
+static void what_never_left_hurries_nobody(void **state)
+{
+	snet_time t = w.now, long_enough = 1990 * SNET_MS;
+	unsigned alone;
+
+	w.drop = any;
+	both(1);
+	run_until(t + long_enough);
+	alone = w.sent[1];
+	tear_down(state);
+	set_up(state);
+	w.drop = any;
+	w.refuse = all_but_one_pair;
+	both(2);
+	run_until(t + long_enough);
+	assert_int_equal(w.sent[1], alone);
+	/* And they are tried anew when nothing else is: the way may be there by then. */
+	w.refuse = NULL;
+	run_until(t + 10 * SNET_SEC);
+	assert_true(w.sent[1] > alone + 4);
+}
+
+static bool all_but_the_second(const struct way *x)
+{
+	return x->p.handle != 2 || x->handle != 2;
+}
+
+static snet_time first[4]; /* by base of agent 1: when its first check left */
+static bool note_time(const struct way *x)
+{
+	if (x->from == 1 && !first[x->p.handle])
+		first[x->p.handle] = w.now;
+	return false;
+}
+
+/* A pair works, and better ones have not had their turn: they need not wait for it. */
+static void once_a_pair_works_the_better_ones_are_looked_at_at_once(void **state)
+{
+	struct snet_agent_config c = snet_agent_defaults;
+	snet_time t = w.now, works;
+
+	(void)state;
+	c.check_pace = 200 * SNET_MS;
+	memset(first, 0, sizeof(first));
+	w.refuse = note_time;
+	w.drop = all_but_the_second; /* from base 2 to base 2 */
+	for (int i = 0; i < 2; i++) {
+		c.controlling = i;
+		make(i, &c, (uint8_t)(5 + i));
+	}
+	add(0, 2);
+	add(1, 2);
+	greet(0);
+	greet(1);
+	tell(0, 2);
+	tell(1, 2); /* its check is on its way ... */
+	add(1, 1);
+	add(1, 3);
+	tell(1, 1); /* ... when better ones turn up */
+	end(1);
+	works = t + 2 * DELAY;
+	run_until(t + SNET_SEC);
+	assert_true(first[2] == t && first[1] == works);
+	assert_true(!first[3]); /* of this none is better: it waits, and is not wanted then */
+	assert_mirror();
+	assert_int_equal(w.selected[1].local.handle, 2);
+}
+
+/* ---- in which order */
+
+static struct snet_addr order[8];
+static size_t order_n;
+static bool note_order(const struct way *x)
+{
+	if (x->from == 1 && order_n < N(order))
+		order[order_n++] = x->p.to;
+	return false;
+}
+
+/* One that a server has seen goes before the second that the peer says; then by priority. */
+static void the_best_of_each_kind_goes_first(void **state)
+{
+	struct snet_agent_config c = snet_agent_defaults;
+	struct snet_candidate host[3], mapped[2];
+	snet_time t = w.now;
+
+	(void)state;
+	order_n = 0;
+	w.drop = any;
+	w.refuse = note_order;
+	c.controlling = true;
+	make(0, &snet_agent_defaults, 5);
+	make(1, &c, 6);
+	add(1, 1);
+	greet(1);
+	for (unsigned h = 0; h < 3; h++) {
+		host[h] = remote(0, h + 1);
+		assert_int_equal(snet_agent_add_remote(w.a[1], &host[h], w.now), SNET_OK);
+	}
+	for (unsigned h = 0; h < 2; h++) {
+		mapped[h] = remote(0, h + 1);
+		snet_addr_set_port(&mapped[h].address, 700);
+		mapped[h].type = SNET_CANDIDATE_SRFLX;
+		mapped[h].priority =
+			snet_candidate_priority(SNET_CANDIDATE_SRFLX, (uint16_t)(65535 - h), 1);
+		snprintf(mapped[h].foundation, sizeof(mapped[h].foundation), "s%u", h);
+		assert_int_equal(snet_agent_add_remote(w.a[1], &mapped[h], w.now), SNET_OK);
+	}
+	drain(1);
+	/* Nobody is there: what matters is where they went. */
+	run_until(t + 5 * snet_agent_defaults.check_pace - 1);
+	assert_int_equal(w.sent[1], 5);
+	assert_int_equal(order_n, 5);
+	assert_true(snet_addr_eq(&order[0], &host[0].address));
+	assert_true(snet_addr_eq(&order[1], &mapped[0].address));
+	assert_true(snet_addr_eq(&order[2], &host[1].address));
+	assert_true(snet_addr_eq(&order[3], &host[2].address));
+	assert_true(snet_addr_eq(&order[4], &mapped[1].address));
 }
 
 /* ---- roles */
@@ -1204,6 +1431,13 @@ int main(void)
 		TEST(new_checks_are_50_ms_apart),
 		TEST(what_is_unreachable_holds_up_nobody),
 		TEST(a_host_that_cannot_be_reached_fails_its_own_pair),
+		TEST(what_never_left_takes_nobodys_turn),
+		TEST(a_dead_interface_costs_no_time),
+		TEST(a_pair_is_given_up_before_its_turn_if_it_leads_nowhere),
+		TEST(a_packet_that_came_speaks_for_its_way),
+		TEST(what_never_left_hurries_nobody),
+		TEST(the_best_of_each_kind_goes_first),
+		TEST(once_a_pair_works_the_better_ones_are_looked_at_at_once),
 		TEST(a_conflict_of_roles_is_settled_by_the_tie_breakers),
 		TEST(what_is_not_proven_is_dropped_and_counted),
 		TEST(what_is_proven_but_wrong_is_answered_with_an_error),

@@ -208,6 +208,79 @@ static void every_address_of_the_host_is_told_to_nobody(void **state)
 	assert_false(snet_stunmsg_get(&m, SNET_STUN_RESPONSE_ORIGIN, NULL));
 }
 
+/* ---- RFC 3489: no cookie */
+
+static const uint8_t old_id[16] = { 0xde, 0xad, 0xbe, 0xef, 1, 2, 3 };
+
+/* What was written, without the cookie; the answer as if it had one. */
+static bool take_old(struct snet_stund *d, const struct snet_addr *from)
+{
+	memcpy(request + 4, old_id, sizeof(old_id));
+	if (!snet_stund_take(d, 0, from, request, snet_stunmsg_end(&o), &answer))
+		return false;
+	assert_true(answer.n <= 3 * o.n);
+	assert_memory_equal(answer.p + 4, old_id, sizeof(old_id));
+	snet_put_be32(answer.p + 4, SNET_STUN_COOKIE);
+	assert_int_equal(snet_stunmsg_parse(&m, answer.p, answer.n), SNET_OK);
+	return true;
+}
+
+static void who_has_no_cookie_gets_the_plain_address_and_nothing_else(void **state)
+{
+	static const uint8_t whole[] = { 1, 1, 0, 12, 0xde, 0xad, 0xbe, 0xef, 1,   2, 3,
+					 0, 0, 0, 0,  0,    0,    0,    0,    0,   0, 1,
+					 0, 8, 0, 1,  0x9c, 0x40, 203,  0,    113, 9 };
+
+	assert_true(take_old(&one, &client));
+	memcpy(answer.p + 4, old_id, sizeof(old_id));
+	assert_int_equal(answer.n, sizeof(whole));
+	assert_memory_equal(answer.p, whole, sizeof(whole));
+	assert_true(snet_addr_eq(&answer.to, &client) && answer.via == 0);
+	setup(state);
+	assert_true(take_old(&four, &client6));
+	assert_true(says(SNET_STUN_MAPPED_ADDRESS, "[2001:db8::9]:40000"));
+	assert_int_equal(answer.n, SNET_STUN_HEADER + 24);
+	assert_true(four.answered == 1 && !four.refused && !four.dropped);
+}
+
+static void what_rfc_3489_could_ask_for_is_not_understood_any_more(void **state)
+{
+	struct snet_slice v;
+
+	(void)state;
+	snet_stunmsg_put_number(&o, SNET_STUN_CHANGE_REQUEST, 6);
+	assert_true(take_old(&four, &client)); /* though there are four sockets */
+	assert_int_equal(m.cls, SNET_STUN_ERROR);
+	assert_int_equal(snet_stunmsg_error(&m, &v), 420);
+	assert_true(v.n % 4 == 0); /* lengths are multiples of four */
+	assert_true(snet_stunmsg_get(&m, SNET_STUN_UNKNOWN_ATTRIBUTES, &v));
+	assert_int_equal(v.n, 4);
+	assert_memory_equal(v.p, "\0\3\0\3", 4);
+	assert_int_equal(answer.via, 0);
+	assert_true(snet_addr_eq(&answer.to, &client) && four.refused == 1);
+}
+
+static void what_has_no_cookie_and_is_no_request_is_dropped(void **state)
+{
+	struct snet_addr nowhere = client;
+
+	snet_stunmsg_put_fingerprint(&o); /* which they do not know */
+	assert_false(take_old(&one, &client));
+	setup(state);
+	snet_addr_set_port(&nowhere, 0);
+	assert_false(take_old(&one, &nowhere));
+	request[3] = 4; /* more than there is */
+	assert_false(take_old(&one, &client));
+	snet_stunmsg_begin(&o, request, sizeof(request), SNET_STUN_SUCCESS, SNET_STUN_BINDING,
+			   id);
+	assert_false(take_old(&one, &client));
+	setup(state);
+	for (unsigned i = 0; i < 64; i++) /* longer than any of them */
+		snet_stunmsg_put_text(&o, SNET_STUN_SOFTWARE, "four");
+	assert_false(take_old(&one, &client));
+	assert_true(!one.answered && !one.refused);
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
@@ -221,6 +294,11 @@ int main(void)
 		cmocka_unit_test_setup(an_answer_is_never_larger_than_three_requests, setup),
 		cmocka_unit_test_setup(what_is_no_request_is_dropped_and_counted, setup),
 		cmocka_unit_test_setup(every_address_of_the_host_is_told_to_nobody, setup),
+		cmocka_unit_test_setup(
+			who_has_no_cookie_gets_the_plain_address_and_nothing_else, setup),
+		cmocka_unit_test_setup(what_rfc_3489_could_ask_for_is_not_understood_any_more,
+				       setup),
+		cmocka_unit_test_setup(what_has_no_cookie_and_is_no_request_is_dropped, setup),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);
