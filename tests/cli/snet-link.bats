@@ -45,6 +45,17 @@ is() {
 	jq -e "$1" <<<"$heard" >/dev/null || { echo "not so: $1 of $heard"; return 1; }
 }
 
+# seen TRUE COUNT GAP_US SIZE MS: a burst of which that is so. A busy machine may spoil a measurement, not five.
+seen() {
+	local try
+	for try in 1 2 3 4 5; do
+		burst "${@:2}"
+		if is "$1"; then return; fi
+	done
+	echo "not in $try bursts"
+	return 1
+}
+
 total() {
 	jq -s "[.[] | select(.event == \"stats\" and .from == ${2:-0} and .to == ${3:-1})] | last | .$1" link.out
 }
@@ -109,19 +120,16 @@ total() {
 @test "--delay is one way and --rtt both ways" {
 	talk
 	emulate --delay 30ms
-	burst 100 2000 100 200
-	is '.got == 100 and .min_us >= 29800 and .mean_us < 40000'
+	seen '.got == 100 and .min_us >= 29800 and .mean_us < 40000' 100 2000 100 200
 	quit link
 	emulate --rtt 30ms
-	burst 100 2000 100 200
-	is '.min_us >= 14800 and .mean_us < 25000'
+	seen '.min_us >= 14800 and .mean_us < 25000' 100 2000 100 200
 }
 
 @test "jitter spreads the delay, and --in-order keeps the order" {
 	talk
 	emulate --delay 30ms --jitter 5ms --distribution normal
-	burst 400 1000 100 200
-	is '.got == 400 and .deviation_us > 4000 and .deviation_us < 9000 and .turned > 20'
+	seen '.got == 400 and .deviation_us > 4000 and .deviation_us < 9000 and .turned > 20' 400 1000 100 200
 	quit link
 	emulate --delay 30ms --jitter 5ms --distribution normal --in-order
 	burst 400 1000 100 200
@@ -186,8 +194,7 @@ total() {
 	wait_event link error '.line == 7 and (.text | contains("this machine carries"))'
 	say ctl '{"link": "all", "change": "reset"}'
 	wait_event link link.changed '.line == 8'
-	burst 20 2000 100 100
-	is '.mean_us < 15000'
+	seen '.mean_us < 15000' 20 2000 100 100
 	quit link
 	[ "$status" -eq 0 ]
 	[ "$(total cut_packets)" -eq 1 ]
@@ -645,7 +652,7 @@ sys.exit(status or link.wait())
 	echo "$output"
 	[ "$(jq -s 'map(select(.event == "link.verified" and .what == "rate")) | length' <<<"$output")" -eq 2 ]
 	[ "$(jq -s 'map(select(.event == "link.verified" and .what == "loss" and .ok)) | length' <<<"$output")" -eq 2 ]
-	jq -es 'map(select(.what == "rtt"))[0] | .achieved_us >= 39800 and .achieved_us < 60000' <<<"$output"
+	jq -es 'map(select(.what == "rtt"))[0] | .achieved_us >= 39800 and .achieved_us < 120000' <<<"$output"
 	# A busy machine may be late: then it says so, and by the status too.
 	if jq -es 'map(select(.event == "link.verified")) | all(.ok)' <<<"$output"; then
 		[ "$status" -eq 0 ]
