@@ -56,6 +56,25 @@ static bool is_relayed(const struct ice *i)
 	return snet_agent_selected(snet_ice_agent(i->ice), &ev) && ice_is_relayed(i, &ev);
 }
 
+/* Has it chosen the pair that we have? And is that the last: one that is better, of which we
+ * have heard, we are about to nominate, and the other side may know of that before us. */
+static bool is_agreed(const struct ice *i)
+{
+	const struct snet_checklist *l = snet_agent_checklist(snet_ice_agent(i->ice));
+	char local[SNET_ADDR_TEXT], remote[SNET_ADDR_TEXT];
+	struct snet_agent_event ev;
+
+	if (!i->peer_selected || !snet_agent_selected(snet_ice_agent(i->ice), &ev))
+		return false;
+	for (size_t k = 0; ev.controlling && k < l->pairs_n; k++)
+		if (l->pairs[k].valid && l->pairs[k].priority > ev.priority)
+			return false;
+	snet_addr_print(&ev.local.c.address, local);
+	snet_addr_print(&ev.remote.address, remote);
+	return (!*i->peer_remote || !strcmp(i->peer_remote, local)) &&
+	       (!*i->peer_local || !strcmp(i->peer_local, remote));
+}
+
 /* The other side may have lost our last answers, and asks again: it is waited for, until it
  * says that it has chosen, too, or is gone, or is silent. Whoever stays answers anyway. */
 void ice_check_over(struct ice *i)
@@ -72,7 +91,7 @@ void ice_check_over(struct ice *i)
 	}
 	if (!i->completed || (i->o->keep && !i->o->exec))
 		return;
-	if (i->peer_selected || (i->o->exec && (i->o->keep || is_relayed(i)))) {
+	if (is_agreed(i) || (i->o->exec && (i->o->keep || is_relayed(i)))) {
 		finish(i);
 		return;
 	}
@@ -216,6 +235,7 @@ static void on_event(const struct snet_agent_event *ev, void *user)
 	case SNET_AGENT_SELECTED:
 		i->selected = true;
 		ice_say_selected(ev);
+		ice_check_over(i);
 		break;
 	case SNET_AGENT_SEEN:         /* each check says what it was seen as */
 	case SNET_AGENT_CONSENT_LOST: /* the state follows */

@@ -31,7 +31,8 @@ struct ice {
 	struct snet_offer half; /* credentials of SDP, which come in two lines */
 	char ufrag[SNET_AGENT_NAME_MAX + 1];
 	bool held, eof, has_remote, remote_ended, refused_many;
-	bool peer_selected; /* it has said so: it needs no more answers */
+	bool peer_selected; /* it has said so, and which pair, as it sees it */
+	char peer_local[SNET_ADDR_TEXT], peer_remote[SNET_ADDR_TEXT];
 
 	/* ours */
 	struct ice_kept kept[SNET_LOCALS_MAX]; /* no_trickle: until all are there */

@@ -127,18 +127,28 @@ static void take_end(struct ice *i)
 
 /* ---- what else it may say: that it has chosen, and so has heard our last answer */
 
-static bool says_selected(const uint8_t *p, size_t n)
+static void take_address(char out[static SNET_ADDR_TEXT], const json_t *j, const char *name)
 {
-	bool says = false;
+	const char *text = json_string_value(json_object_get(j, name));
+
+	snprintf(out, SNET_ADDR_TEXT, "%s", text ? text : "");
+}
+
+static void take_selected(struct ice *i, const uint8_t *p, size_t n)
+{
+	const char *event;
 	json_t *j;
 
 	if (!memmem(p, n, "\"ice.selected\"", 14))
-		return false;
+		return;
 	j = json_loadb((const char *)p, n, JSON_DECODE_INT_AS_REAL, NULL);
-	if (json_is_string(json_object_get(j, "event")))
-		says = !strcmp(json_string_value(json_object_get(j, "event")), "ice.selected");
+	event = json_string_value(json_object_get(j, "event"));
+	if (event && !strcmp(event, "ice.selected")) {
+		i->peer_selected = true;
+		take_address(i->peer_local, j, "local");
+		take_address(i->peer_remote, j, "remote");
+	}
 	json_decref(j);
-	return says;
 }
 
 static bool is_blank(const uint8_t *p, size_t n)
@@ -166,8 +176,8 @@ static void on_line(struct ice *i, const uint8_t *p, size_t n)
 		take_candidate(i, &o);
 	else if (o.what == SNET_OFFER_END)
 		take_end(i);
-	else if (i->has_remote && says_selected(p, n))
-		i->peer_selected = true;
+	else if (i->has_remote)
+		take_selected(i, p, n);
 	snet_wipe(&o, sizeof(o));
 	ice_check_over(i);
 }

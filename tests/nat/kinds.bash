@@ -51,6 +51,7 @@ is_lax() {
 #   host     at the addresses they have themselves
 #   direct   through NATs
 #   guess    directly for who foretells a port; else there is a relay
+#   lot      directly for who draws ports, and is lucky; else there is a relay
 #   relay    there is no other
 theory() {
 	case " $1 $2 " in
@@ -62,7 +63,8 @@ theory() {
 		# Neither knows where to send first; with two counters both could.
 		case " $1 $2 " in *" symmetric "*) echo relay ;; *) echo guess ;; esac
 	elif { is_symmetric "$1" && ! is_lax "$2"; } || { is_symmetric "$2" && ! is_lax "$1"; }; then
-		case " $1 $2 " in *" symmetric "*) echo relay ;; *) echo guess ;; esac
+		# One of the many ports that one side has opened is met by one of the many that the other side tries.
+		case " $1 $2 " in *" symmetric "*) echo lot ;; *) echo guess ;; esac
 	else
 		echo direct
 	fi
@@ -101,17 +103,16 @@ snat() {
 	END
 }
 
-# 8192 ports. As elements of a map: numbers that nft computes are in the order of this machine's bytes, ports are not.
-port_map() {
-	seq 0 8191 | awk -v first="$1" '{ printf "%s%d : %d", (NR > 1 ? ", " : "map { "), $1, first + $1 } END { print " }" }'
+# The outer port is the inner one with some bits turned over: for all destinations the same, never that of another
+# socket, however many there are and however lately, and still an unprivileged one for those the kernel gives out. Two
+# NATs in a row turn over others, or the second would undo what the first has done.
+snat_turned() {
+	snat "snat ip to $1 : udp sport ^ ${2:-0x4abc}"
 }
 
-# The outer port is a function of the inner address and port: for all destinations the same.
-snat_hashed() {
-	snat "snat ip to $1 : jhash ip saddr . udp sport mod 8192 seed 0x5eed $(port_map 20000)"
-}
-
-# Learns which outer port is whose, and who has been spoken to from it; $1 is who may come in by it.
+# Learns which outer port is whose, and who has been spoken to from it; $1 is who may come in by it. Two packets that
+# cross in here are two connections to the kernel, which would give the one that comes in another source, if its own
+# were not asked for: so that one is lost.
 dnat_learned() {
 	cat <<-END
 	table ip back {
@@ -120,6 +121,9 @@ dnat_learned() {
 		chain learn { type filter hook postrouting priority srcnat + 100;
 			oifname "wan" meta l4proto udp update @inside { udp sport : ct original ip saddr . ct original proto-src }
 			oifname "wan" meta l4proto udp update @spoken { ip daddr . udp sport }
+		}
+		chain keep { type nat hook postrouting priority srcnat;
+			oifname "lan" meta l4proto udp snat ip to ip saddr : udp sport
 		}
 		chain back { type nat hook prerouting priority dstnat;
 			iifname "wan" meta l4proto udp $1 dnat ip to udp dport map @inside
@@ -130,19 +134,19 @@ dnat_learned() {
 
 rules_full_cone() {
 	rules_router
-	snat_hashed "$1"
+	snat_turned "$1"
 	dnat_learned ''
 }
 
 rules_address_restricted() {
 	rules_router
-	snat_hashed "$1"
+	snat_turned "$1"
 	dnat_learned 'ip saddr . udp dport @spoken'
 }
 
 rules_port_restricted() {
 	rules_router
-	snat_hashed "$1"
+	snat_turned "$@"
 }
 
 rules_symmetric() {
@@ -152,7 +156,8 @@ rules_symmetric() {
 
 rules_sequential() {
 	rules_router
-	snat "snat ip to $1 : numgen inc mod 8192 $(port_map 40000)"
+	# Elements of a map: a number that nft computes is in the order of this machine's bytes, a port is not.
+	snat "snat ip to $1 : numgen inc mod 8192 map { $(seq 0 8191 | awk '{ printf "%s%d : %d", s, $1, 40000 + $1; s = ", " }') }"
 }
 
 rules_udp_blocked() {

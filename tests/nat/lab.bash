@@ -131,7 +131,7 @@ make_side() {
 		address4 "$side-isp" lan 100.64.0.1/24
 		address4 "$side-nat" wan 100.64.0.2/24 100.64.0.1
 		at_home "$side" "$side-nat" "$n"
-		rules "$side-isp" rules_port_restricted "$public"
+		rules "$side-isp" rules_port_restricted "$public" 0x2555
 		rules "$side-nat" rules_port_restricted 100.64.0.2
 		;;
 	*)

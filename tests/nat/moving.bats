@@ -73,3 +73,17 @@ on() {
 received_is() {
 	[ "$(received l | wc -l)" -ge "$1" ]
 }
+
+@test "an address that is given more time is no change; one that comes is" {
+	on a sh -c 'echo 1 >/proc/sys/net/ipv6/conf/all/disable_ipv6'
+	start signal ip netns exec "$ns-room" snet-signal --listen 10.9.0.1:7900
+	wait_event signal listening
+	start l ip netns exec "$ns-a" snet-listen -4 -v --keep-open -k "$lkey" -a "$sid" ice+ws://10.9.0.1:7900/here </dev/null
+	wait_event l listening
+	on a ip addr change 10.9.0.10/16 dev eth0 valid_lft 2000 preferred_lft 700
+	sleep 0.5 # more than changes are given to settle
+	run ! grep -q 'addresses have changed' "$BATS_TEST_TMPDIR/l.err"
+	on a ip addr add 10.9.0.12/16 dev eth0
+	wait_until grep -q 'addresses have changed' "$BATS_TEST_TMPDIR/l.err"
+	quit l
+}

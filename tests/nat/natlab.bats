@@ -79,10 +79,31 @@ nothing_left_of() {
 	done
 }
 
+@test "the next port of a NAT that counts is foretold" {
+	lab matrix --guess --theory guess
+	[ "$status" -eq 0 ]
+	[ "$(grep -c ' guess [sp]rflx .* ok$' <<<"$output")" -eq 3 ]
+}
+
+@test "a port that a NAT draws by lot is met by who tries many of them" {
+	# 98 times of 100: of two one will do.
+	lab run -r 2 port-restricted symmetric -- --birthday 1024
+	[ "$status" -eq 0 ]
+	[[ $output =~ "port-restricted symmetric lot "(none/)?prflx" 2/2 " ]]
+}
+
+@test "a relay is left for a port that was foretold, by agents that stay" {
+	lab run --turn -v --limit 5 sequential sequential -- --keep
+	for side in a b; do
+		run -0 jq -r 'select(.event == "ice.selected").path' <<<"$(sed -n "s/^$side: {/{/p" <<<"$stderr")"
+		[ "${lines[-1]}" = direct ]
+	done
+}
+
 @test "where nothing leads to the other side both agents say so, and end" {
 	lab run port-restricted symmetric -- -t 5s
 	[ "$status" -eq 0 ]
-	row 'port-restricted symmetric relay none'
+	row 'port-restricted symmetric lot none'
 	lab run open udp-blocked -- -t 5s
 	[ "$status" -eq 0 ]
 	row 'open udp-blocked relay none'
@@ -91,7 +112,7 @@ nothing_left_of() {
 @test "a relay is found where there is no other way" {
 	lab run --turn port-restricted symmetric
 	[ "$status" -eq 0 ]
-	row 'port-restricted symmetric relay relay .* ok'
+	row 'port-restricted symmetric lot relay .* ok'
 	lab run --turn symmetric symmetric
 	[ "$status" -eq 0 ]
 }
@@ -171,5 +192,7 @@ nothing_left_of() {
 	run -2 "$natlab" run open shut
 	run -2 "$natlab" matrix -k open,shut
 	run -2 "$natlab" matrix --repeat 0
+	run -2 "$natlab" matrix --theory open
+	run -2 "$natlab" matrix -k open --theory relay
 	run -2 "$natlab" down natlab-x
 }

@@ -106,7 +106,7 @@ judge() {
 		return
 	fi
 	case $1,$found in
-	host,host | direct,[hsp]* | guess,[hsp]*) ;;
+	host,host | direct,[hsp]* | guess,[hsp]* | lot,[hsp]*) ;;
 	host,*prflx) ;; # told of too late, and met before
 	host,* | direct,*) verdict_is=worse ;;
 	*,none) [ -z "$with_turn" ] && [ "$1$with_guess" != guess1 ] || verdict_is=worse ;;
@@ -151,18 +151,40 @@ once() {
 	remove_side b 1
 }
 
+# row A B: what came of it, as a line of JSON.
+row() {
+	jq -cn --arg a "$1" --arg b "$2" --arg theory "$expected" --arg found "$found" --arg way "$way" --arg took "$took_ms" \
+		--arg verdict "$verdict_is" --arg why "${wrong:-$why}" --arg turn "$with_turn" \
+		'{event: "natlab.pair", $a, $b, turn: ($turn != ""), $theory, $found, $verdict}
+		+ if $way == "" then {} else {way: ($way | split(" "))} end
+		+ if $took == "" then {} else {took_ms: ($took | tonumber)} end
+		+ if $why == "" then {} else {$why} end'
+}
+
+# say_pair A B: each, but in a table of many runs those alone that went wrong: say_runs tells of the others.
 say_pair() {
+	row "$1" "$2" >>"$dir/rows"
 	if [ "$format" = json ]; then
-		jq -cn --arg a "$1" --arg b "$2" --arg theory "$expected" --arg found "$found" --arg way "$way" --arg took "$took_ms" \
-			--arg verdict "$verdict_is" --arg why "${wrong:-$why}" --arg turn "$with_turn" \
-			'{event: "natlab.pair", $a, $b, turn: ($turn != ""), $theory, $found, $verdict}
-			+ if $way == "" then {} else {way: ($way | split(" "))} end
-			+ if $took == "" then {} else {took_ms: ($took | tonumber)} end
-			+ if $why == "" then {} else {$why} end'
-	else
+		tail -n 1 "$dir/rows"
+	elif [ "$repeat" -eq 1 ] || [ "$verdict_is" = worse ] || [ "$verdict_is" = wrong ]; then
 		printf '%-19s %-19s %-7s %-6s %-24s %6s  %s\n' "$1" "$2" "$expected" "$found" "$way" "$took_ms" \
 			"$verdict_is${wrong:+: $wrong}${why:+: $why}"
 	fi
+}
+
+# say_runs PAIRS: a row for each of so many, of all its runs.
+say_runs() {
+	local a b theory found ok p50 most
+	printf '%-19s %-19s %-7s %-12s %7s %6s %6s\n' a b theory found ok 'ms p50' most
+	jq -rs --argjson pairs "$1" '. as $all | $all[:$pairs][] as $pair
+		| [$all[] | select(.a == $pair.a and .b == $pair.b)] as $runs
+		| ([$runs[].took_ms | numbers] | sort) as $took
+		| [$pair.a, $pair.b, $pair.theory, ([$runs[].found] | unique | join("/")),
+			"\([$runs[] | select(.verdict == "ok" or .verdict == "better")] | length)/\($runs | length)",
+			$took[($took | length - 1) / 2 | floor] // "-", $took[-1] // "-"] | map(tostring) | join(" ")' "$dir/rows" |
+		while read -r a b theory found ok p50 most; do
+			printf '%-19s %-19s %-7s %-12s %7s %6s %6s\n' "$a" "$b" "$theory" "$found" "$ok" "$p50" "$most"
+		done
 }
 
 say_sum() {
@@ -177,15 +199,15 @@ say_sum() {
 	fi
 }
 
-# run_pairs 'A B'...
+# run_pairs 'A B'...: all of them, and then all of them again.
 run_pairs() {
 	local pair a b n tried=0 bad=0 all_took=() expected found way took_ms wrong why verdict_is
-	[ "$format" = json ] ||
+	[ "$format" = json ] || [ "$repeat" -gt 1 ] ||
 		printf '%-19s %-19s %-7s %-6s %-24s %6s\n' a b theory found 'as a and b see it' ms
-	for pair; do
-		read -r a b <<<"$pair"
-		expected=$(theory "$a" "$b")
-		for ((n = 1; n <= repeat; n++)); do
+	for ((n = 1; n <= repeat; n++)); do
+		for pair; do
+			read -r a b <<<"$pair"
+			expected=$(theory "$a" "$b")
 			once "$a" "$b" "$n"
 			say_pair "$a" "$b"
 			tried=$((tried + 1))
@@ -193,6 +215,7 @@ run_pairs() {
 			case $verdict_is in worse | wrong) bad=$((bad + 1)) ;; esac
 		done
 	done
+	[ "$format" = json ] || [ "$repeat" -eq 1 ] || say_runs $#
 	say_sum
 	[ "$bad" -eq 0 ]
 }
