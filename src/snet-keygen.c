@@ -244,6 +244,6 @@ int main(int argc, char **argv)
 		return tool_fail(&err);
 	advance(NULL);
 	run_loop(&run);
-	free(job.roster.members);
+	roster_unplan(&job.roster);
 	return run_fini(&run);
 }

@@ -174,38 +174,85 @@ static int self_sign(gnutls_x509_crt_t crt, gnutls_x509_privkey_t key,
 	return rc;
 }
 
+/* Of a key and a certificate over it that is made here. */
+static int certify(struct snet_identity **out, gnutls_x509_privkey_t key,
+		   gnutls_digest_algorithm_t hash, const char *name, struct snet_error *err)
+{
+	struct snet_identity *id = blank();
+	gnutls_x509_crt_t crt = NULL;
+	int rc = id ? gnutls_x509_crt_init(&crt) : GNUTLS_E_MEMORY_ERROR;
+
+	if (!rc)
+		rc = self_sign(crt, key, hash, name);
+	rc = rc ? broken(err, "making an identity", rc) : adopt(id, key, &crt, 1, err);
+	if (crt)
+		gnutls_x509_crt_deinit(crt);
+	if (rc)
+		snet_identity_free(id);
+	else
+		*out = id;
+	return rc;
+}
+
+static int check_name(const char *name, struct snet_error *err)
+{
+	if (snet_name_is_ok(name, strlen(name)))
+		return SNET_OK;
+	return snet_fail(err, SNET_EINVAL,
+			 "a name has 1 to %d bytes of UTF-8 and no control characters",
+			 SNET_NAME_MAX);
+}
+
 int snet_identity_new(struct snet_identity **out, enum snet_key_type type, const char *name,
 		      struct snet_error *err)
 {
-	struct snet_identity *id = NULL;
-	gnutls_x509_privkey_t key = NULL;
-	gnutls_x509_crt_t crt = NULL;
-	int rc;
+	gnutls_x509_privkey_t key;
+	int rc = check_name(name ? name : SNET_NAME_DEFAULT, err);
 
-	if (!name)
-		name = SNET_NAME_DEFAULT;
-	if (!snet_name_is_ok(name, strlen(name)))
-		return snet_fail(err, SNET_EINVAL,
-				 "a name has 1 to %d bytes of UTF-8 and no control characters",
-				 SNET_NAME_MAX);
-	id = blank();
-	rc = id ? gnutls_x509_privkey_init(&key) : GNUTLS_E_MEMORY_ERROR;
-	if (!rc)
-		rc = gnutls_x509_crt_init(&crt);
-	if (!rc)
-		rc = gnutls_x509_privkey_generate(key, types[type].pk, types[type].bits, 0);
-	if (!rc)
-		rc = self_sign(crt, key, types[type].hash, name);
-	rc = rc ? broken(err, "making an identity", rc) : adopt(id, key, &crt, 1, err);
-	if (!rc) {
-		*out = id;
-		id = NULL; /* now the caller's */
-	}
-	if (crt)
-		gnutls_x509_crt_deinit(crt);
+	if (rc)
+		return rc;
+	rc = gnutls_x509_privkey_init(&key);
+	if (rc)
+		return broken(err, "making an identity", rc);
+	rc = gnutls_x509_privkey_generate(key, types[type].pk, types[type].bits, 0);
+	if (rc)
+		rc = broken(err, "making an identity", rc);
+	else
+		rc = certify(out, key, types[type].hash, name ? name : SNET_NAME_DEFAULT, err);
 	gnutls_x509_privkey_deinit(key);
-	snet_identity_free(id);
 	return rc;
+}
+
+int snet_identity_rename(struct snet_identity *id, const char *name, struct snet_error *err)
+{
+	const gnutls_datum_t pem = { id->key.p, (unsigned)id->key.n };
+	struct snet_identity *fresh, old;
+	gnutls_x509_privkey_t key;
+	int rc = check_name(name, err), pk;
+
+	if (rc)
+		return rc;
+	rc = gnutls_x509_privkey_init(&key);
+	if (rc)
+		return broken(err, "private key", rc);
+	rc = gnutls_x509_privkey_import(key, &pem, GNUTLS_X509_FMT_PEM);
+	pk = rc ? rc : gnutls_x509_privkey_get_pk_algorithm(key);
+	for (size_t i = 0; !rc && i < sizeof(types) / sizeof(*types); i++) {
+		if ((int)types[i].pk != pk)
+			continue;
+		rc = certify(&fresh, key, types[i].hash, name, err);
+		gnutls_x509_privkey_deinit(key);
+		if (rc)
+			return rc;
+		old = *id;
+		*id = *fresh;
+		*fresh = old;
+		snet_identity_free(fresh);
+		return SNET_OK;
+	}
+	gnutls_x509_privkey_deinit(key);
+	return rc ? broken(err, "private key", rc)
+		  : snet_fail(err, SNET_EKEY, "no key of a kind that is made here");
 }
 
 static int parse(struct snet_identity *id, const struct snet_buf *pem, struct snet_error *err)

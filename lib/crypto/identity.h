@@ -33,6 +33,9 @@ bool snet_name_is_ok(const char *name, size_t n);
 int snet_identity_new(struct snet_identity **out, enum snet_key_type type, const char *name,
 		      struct snet_error *err);
 void snet_identity_free(struct snet_identity *id);
+/* The same key, of P-256 or Ed25519, under another name: its certificate is made anew, and is
+ * the whole chain. Fails as snet_identity_new, and *id is as it was. */
+int snet_identity_rename(struct snet_identity *id, const char *name, struct snet_error *err);
 
 /* A PEM file: the private key (not encrypted), its certificate, and what the chain needs beyond
  * it. SNET_EKEY: not readable, open to group or others, not a key, or a certificate of another

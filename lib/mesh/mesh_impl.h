@@ -26,6 +26,7 @@ struct channel {
 	bool dialled, ready; /* ready: both have said resume */
 	bool said_bye, finishing, paused;
 	bool settled; /* plain: it will not lose the tie-break */
+	bool heard;   /* plain: a message came */
 };
 
 /* Messages one way, until one goes the other way. */

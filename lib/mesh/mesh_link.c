@@ -8,6 +8,10 @@
 /* One of the two dials at once; the other gives it so long to do so. */
 #define AFTER_YOU (150 * SNET_MS)
 #define AFTER_YOU_EACH (50 * SNET_MS) /* and more, for each party that it is busy with */
+/* A party of the crate that was there before us, and has dialled in vain, comes again a second
+ * after that (the first PTO of quinn); who has dialled it by then has a connection that it will
+ * replace, with what is on it. */
+#define AFTER_CRATE (1200 * SNET_MS)
 /* Many that are started together are not all there at once, and a dial to one that is not costs
  * as much as the beginning of a handshake. */
 #define SETTLE_EACH (12 * SNET_MS)
@@ -161,6 +165,8 @@ static snet_time first_dial(const struct member *m)
 
 	if (settle > SETTLE_MAX)
 		settle = SETTLE_MAX;
+	if (mesh_is_plain(m) && !cfg->parties[cfg->self].plain)
+		settle += AFTER_CRATE;
 	return snet_loop_now(cfg->loop) + settle +
 	       (first ? 0 : AFTER_YOU + cfg->n * AFTER_YOU_EACH);
 }

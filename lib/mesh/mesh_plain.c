@@ -8,9 +8,10 @@
  * end of the connection is the end of the party. */
 
 /* Two dials at once: the crate closes one of them after both sides have said they are open.
- * Ours, when its derived id is the higher: so nothing is sent on it before it has lived, or
- * something was heard on it. */
-#define SETTLE (1 * SNET_SEC)
+ * Ours, when its derived id is the higher: so nothing is sent on it before it has lived for as
+ * long as a dial of the crate may still be under way, whatever it says on it meanwhile. It
+ * repeats a first flight after 1 s and 3 s; ours went out after the first of them. */
+#define SETTLE (2 * SNET_SEC)
 
 static void settled(struct channel *ch)
 {
@@ -46,8 +47,7 @@ void mesh_plain_message(struct channel *ch, const struct snet_message *msg)
 	struct member *m = ch->member;
 	struct snet_message mine = *msg;
 
-	if (m->current == ch)
-		settled(ch);
+	ch->heard = true;
 	m->heard_at = snet_loop_now(m->mesh->cfg.loop);
 	if (m->current == ch && mesh_order_input(m, msg))
 		return;
@@ -130,7 +130,7 @@ int mesh_plain_code(const struct channel *ch, int code, const char *why, bool by
 	for (size_t i = 0; i < sizeof(refusals) / sizeof(*refusals); i++)
 		if (!strcmp(why, refusals[i]))
 			return SNET_EDENIED;
-	return ch->settled ? SNET_OK : SNET_ELOST;
+	return ch->settled || ch->heard ? SNET_OK : SNET_ELOST;
 }
 
 bool mesh_plain_lost(const struct member *m, struct snet_peer *p)

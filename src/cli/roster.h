@@ -49,6 +49,8 @@ struct roster {
 	/* The same in other orders, pointing into members: parties, then clients, by id; by
 	 * name, named of them; by key. NULL in a roster that is only to be written. */
 	const struct roster_member **by_id, **by_name, **by_key;
+
+	struct snet_identity **fresh; /* of roster_make: not handed out yet */
 };
 
 /* Reads and checks path. SNET_ECONFIG: err names file, line and party; SNET_ENOMEM. Owner: the
@@ -73,18 +75,22 @@ int roster_allow(const struct roster *r, struct snet_trust *t, struct snet_error
 
 /* Parties 0 to n - 1, called "prefix-0", "prefix-1" ..., with at_n addresses: one for each, or
  * one that is party 0's, the others being on the ports above. session: NULL for none. Their
- * keys are the caller's to fill, the members to free. SNET_EINVAL, SNET_ENOMEM. */
+ * keys are the caller's to fill, or roster_make's; roster_unplan frees it. SNET_EINVAL,
+ * SNET_ENOMEM. */
 int roster_plan(struct roster *r, size_t n, const char *const *at, size_t at_n,
 		const char *prefix, const char *session, struct snet_error *err);
 
-/* The files of a planned roster, step by step: steps 0 to parties - 1 make the key of
+/* The files of a planned roster, step by step: steps 0 to parties - 1 write the key of
  * one party each, DIR/0.key ..., and give its identity, the caller's to free; the
  * last writes DIR/roster.json, so that where that is, everything is, and leaves *who
- * alone. path: what was written. Fails as snet_identity_save and roster_save; at step
+ * alone. path: what was written. The parties are in the order of their public keys, by
+ * which the Rust crate numbers them. Fails as snet_identity_save and roster_save; at step
  * 0, when a file is in the way. */
 int roster_make(struct roster *r, size_t i, const char *dir, enum snet_key_type type,
 		bool force, char path[static PATH_MAX], struct snet_identity **who,
 		struct snet_error *err);
+
+void roster_unplan(struct roster *r);
 
 /* Appends one member as a JSON object, no newline. The buffer goes bad when it is full. */
 void roster_print_member(struct snet_buf *b, const struct roster_member *m);

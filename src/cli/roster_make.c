@@ -10,6 +10,7 @@
 #include <unistd.h>
 
 #include "base/file.h"
+#include "crypto/hash.h"
 #include "obs/jsonl.h"
 
 /* Party i of those that share one address text: i ports above it, or in the same room. */
@@ -147,24 +148,58 @@ static int prepare(const struct roster *r, const char *dir, bool force, struct s
 	return SNET_OK;
 }
 
+static int by_public_key(const void *a, const void *b)
+{
+	struct snet_slice x, y;
+
+	x.p = snet_identity_spki(*(struct snet_identity *const *)a, &x.n);
+	y.p = snet_identity_spki(*(struct snet_identity *const *)b, &y.n);
+	return snet_key_compare(&x, &y);
+}
+
+/* All at once: whose key is which is known when all are there. */
+static int make_identities(struct roster *r, enum snet_key_type type, struct snet_error *err)
+{
+	int rc = SNET_OK;
+
+	r->fresh = calloc(r->parties, sizeof(struct snet_identity *));
+	if (!r->fresh)
+		return snet_fail(err, SNET_ENOMEM, "roster");
+	for (size_t i = 0; i < r->parties && !rc; i++)
+		rc = snet_identity_new(&r->fresh[i], type, NULL, err);
+	if (rc)
+		return rc;
+	qsort(r->fresh, r->parties, sizeof(struct snet_identity *), by_public_key);
+	for (size_t i = 0; i < r->parties && !rc; i++)
+		rc = snet_identity_rename(r->fresh[i], r->members[i].name, err);
+	return rc;
+}
+
 int roster_make(struct roster *r, size_t i, const char *dir, enum snet_key_type type,
 		bool force, char path[static PATH_MAX], struct snet_identity **who,
 		struct snet_error *err)
 {
-	struct snet_identity *id = NULL;
 	int rc = i ? SNET_OK : prepare(r, dir, force, err);
 
 	if (!rc && i == r->parties)
 		return roster_save(r, file_of(r, i, dir, path), force, err);
+	if (!rc && !r->fresh)
+		rc = make_identities(r, type, err);
 	if (!rc)
-		rc = snet_identity_new(&id, type, r->members[i].name, err);
-	if (!rc)
-		rc = snet_identity_save(id, file_of(r, i, dir, path), force, err);
-	if (rc) {
-		snet_identity_free(id);
+		rc = snet_identity_save(r->fresh[i], file_of(r, i, dir, path), force, err);
+	if (rc)
 		return rc;
-	}
-	memcpy(r->members[i].key, snet_identity_keyid(id), SNET_KEYID_BYTES);
-	*who = id;
+	memcpy(r->members[i].key, snet_identity_keyid(r->fresh[i]), SNET_KEYID_BYTES);
+	*who = r->fresh[i];
+	r->fresh[i] = NULL; /* now the caller's */
 	return SNET_OK;
+}
+
+void roster_unplan(struct roster *r)
+{
+	for (size_t i = 0; r->fresh && i < r->parties; i++)
+		snet_identity_free(r->fresh[i]);
+	free(r->fresh);
+	free(r->members);
+	*r = (struct roster){ 0 };
 }

@@ -34,7 +34,7 @@ int spawn_make_files(struct net_of *s, const int *sockets, struct snet_error *er
 		snet_identity_free(who);
 	}
 	snprintf(s->roster, sizeof(s->roster), "%s/roster.json", s->dir);
-	free(r.members);
+	roster_unplan(&r);
 	free(list);
 	free(at);
 	return rc;

@@ -12,6 +12,7 @@
 
 #include "support/torture.h"
 #include "cli/roster.h"
+#include "crypto/hash.h"
 
 #define COUNT(a) (sizeof(a) / sizeof(*(a)))
 #define A "AAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAA" /* 32 bytes of 0 */
@@ -303,11 +304,54 @@ static void one_address_is_the_first_of_many(void **state)
 	assert_string_equal(r.members[2].name, "p-2");
 	assert_string_equal(r.members[2].address.host, "::1");
 	assert_int_equal(r.members[2].address.port, 65535);
-	free(r.members);
+	roster_unplan(&r);
 	assert_int_equal(plan(&r, 3, each, 3, "p", NULL), SNET_OK);
 	assert_string_equal(r.members[2].address.host, "c");
 	assert_int_equal(r.members[2].address.port, 7);
-	free(r.members);
+	roster_unplan(&r);
+}
+
+/* Steps of one made here: the files are left in dir. */
+static void make_steps(struct roster *r, const char *dir, struct snet_slice *keys,
+		       struct snet_identity **who)
+{
+	char path[PATH_MAX];
+	struct snet_error err = { 0 };
+
+	for (size_t i = 0; i <= r->parties; i++) {
+		assert_int_equal(
+			roster_make(r, i, dir, SNET_KEY_P256, false, path, &who[i], &err),
+			SNET_OK);
+		unlink(path);
+		if (i == r->parties)
+			return;
+		assert_string_equal(snet_identity_name(who[i]), r->members[i].name);
+		assert_memory_equal(snet_identity_keyid(who[i]), r->members[i].key,
+				    SNET_KEYID_BYTES);
+		keys[i].p = snet_identity_spki(who[i], &keys[i].n);
+	}
+}
+
+static void parties_are_numbered_by_their_public_keys(void **state)
+{
+	enum { N = 6 }; /* one time in 720 chance would do it */
+	static const char *const one[] = { "h:1" };
+	char dir[] = "/tmp/test_roster.XXXXXX";
+	struct snet_identity *who[N + 1] = { NULL };
+	struct snet_slice keys[N];
+	struct roster r;
+
+	(void)state;
+	assert_non_null(mkdtemp(dir));
+	assert_int_equal(plan(&r, N, one, 1, "p", NULL), SNET_OK);
+	make_steps(&r, dir, keys, who);
+	assert_null(who[N]);
+	for (size_t i = 1; i < N; i++)
+		assert_true(snet_key_compare(&keys[i - 1], &keys[i]) < 0);
+	for (size_t i = 0; i < N; i++)
+		snet_identity_free(who[i]);
+	roster_unplan(&r);
+	assert_int_equal(rmdir(dir), 0);
 }
 
 static void a_plan_that_cannot_be_is_refused(void **state)
@@ -328,10 +372,10 @@ static void a_plan_that_cannot_be_is_refused(void **state)
 	assert_int_equal(plan(&r, 1, at, 1, prefix, &err), SNET_EINVAL);
 	prefix[SNET_NAME_MAX - 2] = '\0';
 	assert_int_equal(plan(&r, 1, at, 1, prefix, &err), SNET_OK);
-	free(r.members);
+	roster_unplan(&r);
 	assert_int_equal(roster_plan(&r, 1, at, 1, "p", "a\nb", &err), SNET_EINVAL);
 	assert_int_equal(roster_plan(&r, 1, at, 1, "p", NULL, &err), SNET_OK);
-	free(r.members);
+	roster_unplan(&r);
 }
 
 static int parse_and_write(void *user)
@@ -369,6 +413,7 @@ int main(void)
 		cmocka_unit_test(everyone_in_the_roster_is_let_in),
 		cmocka_unit_test(a_thousand_parties_are_read),
 		cmocka_unit_test(one_address_is_the_first_of_many),
+		cmocka_unit_test(parties_are_numbered_by_their_public_keys),
 		cmocka_unit_test(a_plan_that_cannot_be_is_refused),
 		cmocka_unit_test(no_memory_is_an_error),
 	};

@@ -176,6 +176,32 @@ static void names_are_short_printable_text(void **state)
 	assert_null(id);
 }
 
+static void another_name_is_the_same_key(void **state)
+{
+	static const enum snet_key_type types[] = { SNET_KEY_P256, SNET_KEY_ED25519 };
+	struct snet_error err = { 0 };
+
+	(void)state;
+	for (size_t i = 0; i < COUNT(types); i++) {
+		struct snet_identity *a = make(types[i], "bob");
+		uint8_t keyid[SNET_KEYID_BYTES];
+		uint64_t derived = snet_identity_derived(a);
+		gnutls_x509_crt_t crt;
+
+		memcpy(keyid, snet_identity_keyid(a), sizeof(keyid));
+		assert_int_equal(snet_identity_rename(a, "a\nb", &err), SNET_EINVAL);
+		assert_string_equal(snet_identity_name(a), "bob");
+		assert_int_equal(snet_identity_rename(a, "carol", &err), SNET_OK);
+		assert_string_equal(snet_identity_name(a), "carol");
+		assert_memory_equal(snet_identity_keyid(a), keyid, sizeof(keyid));
+		assert_true(snet_identity_derived(a) == derived);
+		crt = cert_of(a);
+		assert_int_equal(gnutls_x509_crt_check_issuer(crt, crt), 1);
+		gnutls_x509_crt_deinit(crt);
+		snet_identity_free(a);
+	}
+}
+
 static void saved_identity_is_loaded_as_it_was(void **state)
 {
 	static const enum snet_key_type types[] = { SNET_KEY_P256, SNET_KEY_ED25519 };
@@ -557,6 +583,8 @@ static int make_save_load(void *user)
 
 	(void)user;
 	if (!rc)
+		rc = snet_identity_rename(a, "b", &err);
+	if (!rc)
 		rc = snet_identity_save(a, path, true, &err);
 	if (!rc)
 		rc = snet_identity_load(&b, path, &err);
@@ -578,6 +606,7 @@ int main(void)
 		cmocka_unit_test(certificate_is_what_the_rust_crate_reads),
 		cmocka_unit_test(two_identities_differ),
 		cmocka_unit_test(names_are_short_printable_text),
+		cmocka_unit_test(another_name_is_the_same_key),
 		cmocka_unit_test_setup_teardown(saved_identity_is_loaded_as_it_was, make_dir,
 						remove_dir),
 		cmocka_unit_test_setup_teardown(save_does_not_overwrite_unless_forced, make_dir,
