@@ -427,7 +427,6 @@ void hub_fini(struct hub *h)
 
 int hub_listen(struct hub *h, const struct snet_url *at, struct snet_error *err)
 {
-	struct snet_meet *meet;
 	int fd = -1, rc = ready_listen_fd(&fd, err);
 
 	h->listens = true;
@@ -436,7 +435,7 @@ int hub_listen(struct hub *h, const struct snet_url *at, struct snet_error *err)
 	if (!rc)
 		rc = net_check_trust(&h->net, err);
 	if (!rc && at && at->room[0])
-		rc = net_meet(&h->meets, at, true, &meet, err);
+		rc = net_answer(&h->meets, at, fd, err);
 	else if (!rc)
 		rc = net_listen(&h->net, at, fd, &endpoint_events, h, err);
 	return rc;

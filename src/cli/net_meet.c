@@ -53,6 +53,16 @@ int net_meet(struct net_meets *m, const struct snet_url *u, bool answers,
 	return SNET_OK;
 }
 
+int net_answer(struct net_meets *m, const struct snet_url *u, int fd, struct snet_error *err)
+{
+	struct snet_meet *meet;
+
+	if (fd >= 0)
+		return snet_fail(err, SNET_ECONFIG,
+				 "LISTEN_FDS: in a room no socket of another is taken over");
+	return net_meet(m, u, true, &meet, err);
+}
+
 const char *net_meet_url(const struct net_meets *m, char out[static SNET_URL_TEXT])
 {
 	struct snet_url u;

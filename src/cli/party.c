@@ -178,7 +178,6 @@ static int open_pipe(struct party *p, struct snet_error *err)
 /* In its room first: that is the one its own address names. */
 static int open_door(struct party *p, struct snet_error *err)
 {
-	struct snet_meet *meet;
 	int fd = -1, rc = ready_listen_fd(&fd, err);
 
 	p->meets = (struct net_meets){
@@ -189,7 +188,7 @@ static int open_door(struct party *p, struct snet_error *err)
 	if (!rc)
 		rc = ice_opts_token(&p->meets.token, err);
 	if (!rc && p->self->address.room[0])
-		return net_meet(&p->meets, &p->self->address, true, &meet, err);
+		return net_answer(&p->meets, &p->self->address, fd, err);
 	return rc ? rc : net_listen(&p->net, &p->self->address, fd, &endpoint_events, p, err);
 }
 

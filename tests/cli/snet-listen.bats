@@ -130,6 +130,9 @@ need_python() {
 	[[ $stderr == *"not a UDP socket"* ]]
 	FDS=2 run --separate-stderr timeout 10 python3 -c "$activate" snet-listen --insecure
 	failed_with 3 config
+	run --separate-stderr timeout 10 python3 -c "$activate" snet-listen --insecure ice+ws://127.0.0.1:1/room
+	failed_with 3 config
+	[[ $stderr == *"LISTEN_FDS: in a room"* ]]
 }
 
 # ---- who comes in
