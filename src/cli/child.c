@@ -13,15 +13,13 @@
 /* --exec: a program per peer, in the manner of UCSPI: what the peer sends is its stdin, what it
  * prints goes to the peer, and the environment says who the peer is. */
 
-#define END_TIME (5 * SNET_SEC) /* for a program whose peer is gone, to end by itself */
-
 struct child {
 	struct snet_list node;
 	struct hub *hub;
 	struct mate *mate; /* NULL: the peer is gone */
 	struct duct duct;
 	struct snet_child *watch;
-	struct snet_timer end;
+	struct program_limit limit; /* from when its peer is gone */
 	uint32_t number;
 	pid_t pid;
 	int status;
@@ -39,7 +37,7 @@ static void maybe_over(struct child *c)
 	}
 	if (!c->ended)
 		return;
-	snet_timer_stop(h->run->loop, &c->end);
+	program_limit_stop(&c->limit);
 	snet_list_del(&c->node);
 	duct_fini(&c->duct);
 	free(c);
@@ -122,23 +120,15 @@ static void on_child_exit(int pid, int status, void *user)
 	if (!c->silent && !c->mate) {
 		c->silent = true;
 		duct_fini(&c->duct);
-	} else if (!c->silent) {
-		/* What it started may hold its output open for ever. */
-		snet_timer_set(c->hub->run->loop, &c->end,
-			       snet_loop_now(c->hub->run->loop) + END_TIME);
 	}
+	program_limit_ended(&c->limit, c->silent);
 	maybe_over(c);
 }
 
-static void on_end_time(struct snet_timer *t, snet_time now)
+static void on_silence(void *user)
 {
-	struct child *c = t->user;
+	struct child *c = user;
 
-	(void)now;
-	if (!c->ended) {
-		kill(-c->pid, SIGTERM);
-		return;
-	}
 	if (c->silent)
 		return;
 	duct_hold(&c->duct);
@@ -191,8 +181,8 @@ int child_start(struct mate *m, struct snet_error *err)
 	c->hub = h;
 	c->mate = m;
 	c->number = m->number;
-	c->end = (struct snet_timer){ .fn = on_end_time, .user = c };
 	c->pid = program.pid;
+	program_limit_init(&c->limit, h->run->loop, c->pid, on_silence, c);
 	o.in = program.from;
 	o.out = program.to;
 	rc = duct_init(&c->duct, h->run->loop, &o, &duct_events, c, err);
@@ -240,8 +230,7 @@ void child_peer_gone(struct child *c)
 	c->mate = NULL;
 	duct_close_sink(&c->duct);
 	if (!c->ended)
-		snet_timer_set(c->hub->run->loop, &c->end,
-			       snet_loop_now(c->hub->run->loop) + END_TIME);
+		program_limit_set(&c->limit);
 	maybe_over(c);
 }
 

@@ -93,9 +93,9 @@ struct party {
 
 	struct program program; /* --exec */
 	struct snet_child *watch;
-	struct snet_timer program_end;
+	struct program_limit program_limit;
 	int program_status; /* exit status, 128 + signal */
-	bool runs, told_to_end;
+	bool runs;
 };
 
 /* Loads roster (path) and the key of the party --id; binds its address. After a failure too:

@@ -11,29 +11,14 @@
 /* --exec: one program is this party: what it prints goes to the others, what they send is its
  * stdin. */
 
-#define LAST_TIME 1000          /* ms that a program has to end, when its party does */
-#define END_TIME (5 * SNET_SEC) /* to end by itself, when nothing more comes for it */
+#define LAST_TIME 1000 /* ms that a program has to end, when its party does */
 
-static void on_end_time(struct snet_timer *t, snet_time now)
+static void on_silence(void *user)
 {
-	struct party *p = t->user;
+	struct party *p = user;
 
-	if (p->runs) {
-		kill(-p->program.pid, p->told_to_end ? SIGKILL : SIGTERM);
-		p->told_to_end = true;
-		snet_timer_set(p->run->loop, t, now + END_TIME);
-		return;
-	}
-	/* What it started may hold its output open for ever. */
 	duct_hold(&p->duct);
 	party_end_input(p);
-}
-
-static void set_end_time(struct party *p)
-{
-	if (!p->program_end.slot)
-		snet_timer_set(p->run->loop, &p->program_end,
-			       snet_loop_now(p->run->loop) + END_TIME);
 }
 
 /* A program that fails fails as its party: the others must not take it for done. */
@@ -41,6 +26,7 @@ static void on_exit_of(int pid, int status, void *user)
 {
 	struct party *p = user;
 	struct snet_error err;
+	bool failed;
 
 	(void)pid;
 	p->watch = NULL;
@@ -51,16 +37,15 @@ static void on_exit_of(int pid, int status, void *user)
 	out_event("exit",
 		  out_if(WIFEXITED(status), out_uint("status", (uint64_t)WEXITSTATUS(status))),
 		  out_if(WIFSIGNALED(status), out_uint("signal", (uint64_t)WTERMSIG(status))));
-	if (p->program_status && !p->run->signo) {
+	failed = p->program_status && !p->run->signo;
+	program_limit_ended(&p->program_limit, p->ended || failed);
+	if (failed) {
 		snet_fail(&err, SNET_EIO, "the program ended with %s %d",
 			  WIFEXITED(status) ? "status" : "signal",
 			  WIFEXITED(status) ? WEXITSTATUS(status) : WTERMSIG(status));
 		party_done(p, &err, OPT_NONE);
 		return;
 	}
-	snet_timer_stop(p->run->loop, &p->program_end);
-	if (!p->ended)
-		set_end_time(p);
 	party_check_over(p);
 }
 
@@ -83,7 +68,7 @@ void party_exec_check(struct party *p)
 void party_exec_end(struct party *p)
 {
 	if (p->runs)
-		set_end_time(p);
+		program_limit_set(&p->program_limit);
 }
 
 static int start(struct party *p, struct snet_error *err)
@@ -123,7 +108,6 @@ int party_exec(struct party *p, struct snet_error *err)
 
 	if (rc)
 		return rc;
-	p->program_end = (struct snet_timer){ .fn = on_end_time, .user = p };
 	o.in = p->program.from;
 	o.out = p->program.to;
 	rc = duct_init(&p->duct, p->run->loop, &o, &party_duct_events, p, err);
@@ -134,6 +118,7 @@ int party_exec(struct party *p, struct snet_error *err)
 		return rc ? rc : snet_fail(err, SNET_ENOMEM, "--exec");
 	}
 	p->runs = true;
+	program_limit_init(&p->program_limit, p->run->loop, p->program.pid, on_silence, p);
 	p->run->on_kill = party_exec_stop;
 	return SNET_OK;
 }
@@ -142,7 +127,7 @@ void party_exec_fini(struct party *p)
 {
 	if (!p->opts || !p->opts->exec)
 		return;
-	snet_timer_stop(p->run->loop, &p->program_end);
+	program_limit_stop(&p->program_limit);
 	if (!p->runs)
 		return;
 	snet_child_free(p->watch);

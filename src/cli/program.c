@@ -2,15 +2,18 @@
 
 #include <errno.h>
 #include <fcntl.h>
+#include <poll.h>
 #include <signal.h>
 #include <spawn.h>
 #include <stdbool.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/pidfd.h>
 #include <sys/wait.h>
-#include <time.h>
 #include <unistd.h>
+
+#define WHILE (5 * SNET_SEC)
 
 extern char **environ;
 
@@ -112,17 +115,67 @@ void program_kill(const struct program *p)
 	waitpid(p->pid, NULL, 0);
 }
 
+static void on_limit(struct snet_timer *t, snet_time now)
+{
+	struct program_limit *l = t->user;
+
+	if (!l->pid) {
+		l->on_silence(l->user);
+		return;
+	}
+	kill(-l->pid, l->asked ? SIGKILL : SIGTERM);
+	l->asked = true;
+	snet_timer_set(l->loop, t, now + WHILE);
+}
+
+void program_limit_init(struct program_limit *l, struct snet_loop *loop, pid_t pid,
+			void (*on_silence)(void *user), void *user)
+{
+	*l = (struct program_limit){ .loop = loop,
+				     .timer = { .fn = on_limit, .user = l },
+				     .pid = pid,
+				     .on_silence = on_silence,
+				     .user = user };
+}
+
+void program_limit_set(struct program_limit *l)
+{
+	if (!l->timer.slot)
+		snet_timer_set(l->loop, &l->timer, snet_loop_now(l->loop) + WHILE);
+}
+
+void program_limit_ended(struct program_limit *l, bool silent)
+{
+	l->pid = 0;
+	program_limit_stop(l);
+	if (!silent)
+		program_limit_set(l);
+}
+
+void program_limit_stop(struct program_limit *l)
+{
+	if (l->loop)
+		snet_timer_stop(l->loop, &l->timer);
+}
+
+/* Until it has ended, or so long (ms). */
+static void wait_for(pid_t pid, int patience)
+{
+	struct pollfd ended = { .fd = pidfd_open(pid, 0), .events = POLLIN };
+	snet_time until = snet_now() + (snet_time)patience * SNET_MS, now;
+
+	if (ended.fd < 0)
+		return;
+	while ((now = snet_now()) < until &&
+	       poll(&ended, 1, (int)((until - now + SNET_MS - 1) / SNET_MS)) < 0 &&
+	       errno == EINTR)
+		;
+	close(ended.fd);
+}
+
 void program_end(const struct program *p, int patience)
 {
-	const struct timespec step = { 0, 10000000 };
-
 	kill(-p->pid, SIGTERM);
-	for (int waited = 0; waited < patience; waited += 10) {
-		if (waitpid(p->pid, NULL, WNOHANG)) {
-			kill(-p->pid, SIGKILL); /* what it has started */
-			return;
-		}
-		nanosleep(&step, NULL);
-	}
-	program_kill(p);
+	wait_for(p->pid, patience);
+	program_kill(p); /* and what it has started */
 }

@@ -15,7 +15,8 @@
 #include "cli/out.h"
 #include "cli/sink.h"
 
-#define END_TIME (3 * SNET_SEC) /* from SIGTERM to SIGKILL */
+#define END_TIME (3 * SNET_SEC)  /* from SIGTERM to SIGKILL */
+#define LAST_TIME (1 * SNET_SEC) /* from SIGKILL to going without them */
 #define FAILED 1
 
 /* ---- processes */
@@ -43,13 +44,12 @@ static void settle(pid_t parent, int in, int out, int err)
 	dup2(err, 2);
 }
 
-_Noreturn static void be_party(struct net_of *s, uint32_t i, int socket,
-			       int (*party)(const char *))
+_Noreturn static void be_party(struct net_of *s, uint32_t i, int (*party)(const char *))
 {
 	char key[PATH_MAX], roster[PATH_MAX];
 
 	/* The socket the others know it by, as in socket activation. */
-	dup2(socket, 3);
+	dup2(s->places[i].socket, 3);
 	close_range(4, ~0u, 0);
 	set_number("LISTEN_FDS", 1);
 	set_number("LISTEN_PID", (unsigned long)getpid());
@@ -62,6 +62,7 @@ _Noreturn static void be_party(struct net_of *s, uint32_t i, int socket,
 _Noreturn static void be_program(struct net_of *s, uint32_t i, char *const argv[])
 {
 	char roster[PATH_MAX];
+	int error;
 
 	setpgid(0, 0); /* so that what it starts ends with it */
 	signal(SIGPIPE, SIG_DFL);
@@ -69,12 +70,13 @@ _Noreturn static void be_program(struct net_of *s, uint32_t i, char *const argv[
 	set_number("SNET_PARTIES", s->n);
 	setenv("SNET_ROSTER", spawn_roster(s, i, roster), 1);
 	execvp(argv[0], argv);
-	fprintf(stderr, "%s: %s\n", argv[0], strerror(errno));
-	_exit(errno == ENOENT ? 127 : 126);
+	error = errno; /* saying it may change it */
+	fprintf(stderr, "%s: %s\n", argv[0], strerror(error));
+	_exit(error == ENOENT ? 127 : 126);
 }
 
-static int start_place(struct place *p, int socket, char *const argv[],
-		       int (*party)(const char *), struct snet_error *err)
+static int start_place(struct place *p, char *const argv[], int (*party)(const char *),
+		       struct snet_error *err)
 {
 	int heard[2], said[2], words[2];
 	pid_t self = getpid();
@@ -86,14 +88,17 @@ static int start_place(struct place *p, int socket, char *const argv[],
 	p->pid[PARTY] = fork();
 	if (!p->pid[PARTY]) {
 		settle(self, said[0], heard[1], words[1]);
-		be_party(p->net, p->i, socket, party);
+		be_party(p->net, p->i, party);
 	}
 	p->pid[PROGRAM] = fork();
 	if (!p->pid[PROGRAM]) {
 		settle(self, heard[0], said[1], words[1]);
 		be_program(p->net, p->i, argv);
 	}
-	p->group = p->pid[PROGRAM] > 0 ? p->pid[PROGRAM] : 0;
+	if (p->pid[PROGRAM] > 0) {
+		p->group = p->pid[PROGRAM];
+		setpgid(p->group, p->group); /* whichever of us is first */
+	}
 	close(heard[1]);
 	close(said[0]);
 	close(said[1]);
@@ -112,8 +117,8 @@ static void signal_all(struct net_of *s, int signo)
 
 		if (p->pid[PARTY] > 0)
 			kill(p->pid[PARTY], signo);
-		if (p->group && kill(-p->group, signo) && p->pid[PROGRAM] > 0)
-			kill(p->pid[PROGRAM], signo);
+		if (p->group)
+			kill(-p->group, signo);
 	}
 }
 
@@ -219,6 +224,7 @@ static void on_exit_of(int pid, int status, void *user)
 	struct snet_error err;
 
 	p->pid[which] = 0;
+	p->watch[which] = NULL;
 	p->net->running--;
 	if (code && !p->net->ending) {
 		snet_fail(&err, SNET_EIO, "party %u: %s ended with %s %d", p->i,
@@ -256,21 +262,19 @@ static void on_link_exit(int pid, int status, void *user)
 	end_all(s, FAILED);
 }
 
+/* Who is killed is waited for as well, but neither whoever else holds their stderr nor whoever
+ * does not read ours holds us for long. */
 static void on_kill(struct snet_timer *t, snet_time now)
 {
 	struct net_of *s = t->user;
 
-	(void)now;
-	signal_all(s, SIGKILL);
-	/* Whoever else holds their stderr does not hold us. */
-	for (uint32_t i = 0; i < s->n; i++) {
-		if (s->places[i].err_io)
-			s->open--;
-		snet_io_free(s->places[i].err_io);
-		s->places[i].err_io = NULL;
+	if (s->killed) {
+		snet_loop_stop(s->loop);
+		return;
 	}
-	check_over(s);
-	snet_loop_stop(s->loop); /* and whoever does not read ours */
+	s->killed = true;
+	signal_all(s, SIGKILL);
+	snet_timer_set(s->loop, t, now + LAST_TIME);
 }
 
 /* The first one asks, the second does not. */
@@ -295,14 +299,28 @@ static int watch(struct net_of *s, struct snet_error *err)
 		struct place *p = &s->places[i];
 
 		p->err_io = snet_io_new(s->loop, p->err, on_words, p);
-		if (!p->err_io || !snet_child_new(s->loop, p->pid[PARTY], on_exit_of, p) ||
-		    !snet_child_new(s->loop, p->pid[PROGRAM], on_exit_of, p))
+		for (int k = PARTY; k <= PROGRAM; k++)
+			p->watch[k] = snet_child_new(s->loop, p->pid[k], on_exit_of, p);
+		if (!p->err_io || !p->watch[PARTY] || !p->watch[PROGRAM])
 			return snet_fail(err, SNET_ENOMEM, "--spawn");
 		snet_io_want(p->err_io, SNET_READ);
 	}
 	if (s->link.pid)
 		s->link_watch = snet_child_new(s->loop, s->link.pid, on_link_exit, s);
 	return SNET_OK;
+}
+
+static void unwatch(struct net_of *s)
+{
+	for (uint32_t i = 0; i < s->n; i++) {
+		struct place *p = &s->places[i];
+
+		snet_io_free(p->err_io);
+		snet_io_free(p->spill_io);
+		snet_child_free(p->watch[PARTY]);
+		snet_child_free(p->watch[PROGRAM]);
+	}
+	snet_child_free(s->link_watch);
 }
 
 static int supervise(struct net_of *s, struct snet_error *err)
@@ -328,40 +346,36 @@ static int supervise(struct net_of *s, struct snet_error *err)
 	snet_timer_stop(s->loop, &s->kill);
 	for (int i = 0; i < 3; i++)
 		snet_signal_free(signals[i]);
-	for (uint32_t i = 0; i < s->n; i++) {
-		snet_io_free(s->places[i].err_io);
-		snet_io_free(s->places[i].spill_io);
-	}
+	unwatch(s);
 	sink_close(s->words, NULL);
-	snet_child_free(s->link_watch);
-	if (!rc)
-		snet_loop_free(s->loop);
+	snet_loop_free(s->loop);
 	return rc ? rc : s->status;
 }
 
-static int start_all(struct net_of *s, const char *preset, int *sockets, char *const argv[],
+static void close_if(int fd)
+{
+	if (fd >= 0)
+		close(fd);
+}
+
+static int start_all(struct net_of *s, const char *preset, char *const argv[],
 		     int (*party)(const char *), struct snet_error *err)
 {
 	int rc = SNET_OK;
 
 	for (uint32_t i = 0; !rc && i < s->n; i++) {
-		sockets[i] = spawn_bind();
-		if (sockets[i] < 0)
+		s->places[i].socket = spawn_bind();
+		if (s->places[i].socket < 0)
 			rc = snet_fail(err, SNET_EBIND, "127.0.0.1: %s", strerror(errno));
 	}
 	if (!rc)
-		rc = spawn_make_files(s, sockets, err);
+		rc = spawn_make_files(s, err);
 	if (!rc && preset)
 		rc = spawn_link_start(&s->link, preset, s->dir, err);
-	for (uint32_t i = 0; !rc && i < s->n; i++) {
-		s->places[i].net = s;
-		s->places[i].err = s->places[i].spill = -1;
-		s->places[i].i = i;
-		rc = start_place(&s->places[i], sockets[i], argv, party, err);
-	}
+	for (uint32_t i = 0; !rc && i < s->n; i++)
+		rc = start_place(&s->places[i], argv, party, err);
 	for (uint32_t i = 0; i < s->n; i++)
-		if (sockets[i] >= 0)
-			close(sockets[i]);
+		close_if(s->places[i].socket);
 	return rc;
 }
 
@@ -370,34 +384,30 @@ int spawn_all(uint32_t n, const char *preset, char *const argv[],
 {
 	struct net_of s = { .n = n };
 	const char *tmp = getenv("TMPDIR");
-	int *sockets = malloc(n * sizeof(*sockets)), rc;
+	int rc;
 
 	s.places = calloc(n, sizeof(*s.places));
-	if (!sockets || !s.places) {
-		free(sockets);
-		free(s.places);
+	if (!s.places)
 		return snet_fail(err, SNET_ENOMEM, "--spawn");
-	}
 	for (uint32_t i = 0; i < n; i++)
-		sockets[i] = -1;
+		s.places[i] = (struct place){
+			.net = &s, .i = i, .socket = -1, .err = -1, .spill = -1
+		};
 	snprintf(s.dir, sizeof(s.dir), "%s/snet-party.XXXXXX", tmp && *tmp ? tmp : "/tmp");
 	if (!mkdtemp(s.dir)) {
 		rc = snet_fail(err, SNET_EIO, "%s: %s", s.dir, strerror(errno));
 	} else {
-		rc = start_all(&s, preset, sockets, argv, party, err);
+		rc = start_all(&s, preset, argv, party, err);
 		if (!rc)
 			rc = supervise(&s, err);
 		signal_all(&s, SIGKILL); /* whatever they have left behind */
 		spawn_link_end(&s.link);
 		spawn_remove_files(&s);
 	}
-	for (uint32_t i = 0; i < n && s.places[i].net; i++) {
-		if (s.places[i].err >= 0)
-			close(s.places[i].err);
-		if (s.places[i].spill >= 0)
-			close(s.places[i].spill);
+	for (uint32_t i = 0; i < n; i++) {
+		close_if(s.places[i].err);
+		close_if(s.places[i].spill);
 	}
 	free(s.places);
-	free(sockets);
 	return rc;
 }

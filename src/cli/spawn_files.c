@@ -9,7 +9,7 @@
 #include "cli/roster.h"
 #include "cli/spawn_impl.h"
 
-int spawn_make_files(struct net_of *s, const int *sockets, struct snet_error *err)
+int spawn_make_files(struct net_of *s, struct snet_error *err)
 {
 	char(*at)[32] = calloc(s->n, sizeof(*at)), path[PATH_MAX];
 	const char **list = calloc(s->n, sizeof(*list));
@@ -20,7 +20,7 @@ int spawn_make_files(struct net_of *s, const int *sockets, struct snet_error *er
 		struct sockaddr_in in = { 0 };
 		socklen_t len = sizeof(in);
 
-		if (getsockname(sockets[i], (struct sockaddr *)&in, &len))
+		if (getsockname(s->places[i].socket, (struct sockaddr *)&in, &len))
 			rc = snet_fail(err, SNET_EBIND, "%s", strerror(errno));
 		snprintf(at[i], sizeof(*at), "127.0.0.1:%u", ntohs(in.sin_port));
 		list[i] = at[i];

@@ -21,8 +21,10 @@ struct place {
 	uint32_t i;
 	pid_t pid[2]; /* 0: not there, or gone */
 	pid_t group;  /* of the program and what it has started; 0: never was */
-	int err;      /* of both */
-	int spill;    /* what the party prints, read on when the program has gone */
+	struct snet_child *watch[2];
+	int socket; /* the party's, until it has been started */
+	int err;    /* of both */
+	int spill;  /* what the party prints, read on when the program has gone */
 	struct snet_io *err_io, *spill_io;
 	char line[LINE];
 	size_t n;
@@ -39,11 +41,11 @@ struct net_of {
 	struct sink *words;            /* stderr */
 	size_t running, open;          /* processes; stderrs not at their end */
 	int status;
-	bool ending, flushing;
+	bool ending, killed, flushing;
 };
 
 /* ---- spawn_files.c: keys, roster, sockets */
-int spawn_make_files(struct net_of *s, const int *sockets, struct snet_error *err);
+int spawn_make_files(struct net_of *s, struct snet_error *err);
 void spawn_remove_files(struct net_of *s);
 int spawn_bind(void); /* a UDP socket of 127.0.0.1, or -1 */
 /* As party i is to see it; path: where it may be written. */

@@ -19,11 +19,6 @@ from stage import GIB, Failed, Stage
 PAIRS = 20
 PATIENCE_S = 20  # of one pair
 DEAD = "203.0.113.99:3478"  # is routed nowhere in the lab
-# Before what the lab has: there two inner ports may get the same outer one, and one of them loses, which many pairs in
-# the lifetime of a binding do meet. Here, too, the port is one for all destinations, and others do not get in.
-NAT = """add table ip bench
-add chain ip bench out { type nat hook postrouting priority srcnat - 1; }
-add rule ip bench out oifname "wan" masquerade"""
 PYTHON = "/usr/bin/python3"  # Debian's, wherever another stands first
 ROLES = ("controlling", "controlled")
 
@@ -125,10 +120,7 @@ class Lab:
         self.name = self.call("up", "port-restricted", "port-restricted").split(" ", 1)[0]
         bench.stack.callback(self.down)
         self.stun = "203.0.113.1:3478"  # snet-stun
-        self.coturn = "203.0.113.3:3478"
         self.ip("pub", "route", "add", "blackhole", DEAD.partition(":")[0])
-        for side in ("a-nat", "b-nat"):
-            self.must("ip", "netns", "exec", f"{self.name}-{side}", "nft", NAT)
 
     def call(self, *words):
         # A file: what it leaves in the background might hold a pipe open.
@@ -182,9 +174,7 @@ def lab_of(bench):
 def through_nats(name, agent):
     def run(bench):
         lab = lab_of(bench)
-        # libnice asks as RFC 3489 has it, without a magic cookie: coturn answers that.
-        stun = lab.coturn if agent is nice else lab.stun
-        return median_of_pairs(bench, name, lab.commands(bench, agent, [stun]))
+        return median_of_pairs(bench, name, lab.commands(bench, agent, [lab.stun]))
 
     return run
 

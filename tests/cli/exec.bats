@@ -122,17 +122,9 @@ send() {
 	held[go]=$go
 	listen l -f raw --exec 'read -r x <go; wc -c'
 	truncate -s 100M in
-	start s snet-send -k "$skey" -f raw "$addr" <in
-	wait_until test -e "/proc/${pid[s]}/fdinfo/0"
-	stopped() {
-		local a b
-		a=$(awk '/^pos:/ { print $2 }' "/proc/${pid[s]}/fdinfo/0")
-		sleep 0.2
-		b=$(awk '/^pos:/ { print $2 }' "/proc/${pid[s]}/fdinfo/0")
-		[ "$a" -gt 0 ] && [ "$a" = "$b" ]
-	}
-	wait_until stopped
-	[ "$(awk '/^pos:/ { print $2 }' "/proc/${pid[s]}/fdinfo/0")" -lt 90000000 ]
+	start s snet-send -k "$skey" -v -f raw "$addr" <in
+	wait_until is_held_back s
+	[ "$taken" -lt 90000000 ]
 	say go now
 	finish s
 	[ "$status" -eq 0 ]
@@ -161,6 +153,19 @@ send() {
 	[ "$(jq .signal <<<"$event")" = 15 ]
 	asleep() { ! kill -0 "$(cat sleeper)" 2>/dev/null; }
 	wait_until asleep
+	quit l
+}
+
+@test "a program that does not mind being told either is made to end" {
+	listen l --keep-alive 300ms --exec 'trap "echo told >told" TERM; echo $$ >program; while :; do read -r; done <>hangs'
+	mkfifo hangs
+	hold s
+	start s snet-send -k "$skey" "$addr" <"$in"
+	wait_until test -s program
+	kill -KILL "${pid[s]}"
+	wait_until test -s told
+	wait_event l exit
+	[ "$(jq .signal <<<"$event")" = 9 ]
 	quit l
 }
 

@@ -6,6 +6,8 @@
 #   wait_event NAME EVENT [JQ]   until NAME has printed such an event (and JQ is true of it); sets $event
 #   wait_until COMMAND ARGS...   until the command succeeds
 #   finish NAME                  until NAME ends by itself; sets $status
+#   is_held_back NAME            a snet-send -v has more to send than its peer takes: nothing is under way, and two answers
+#                                to SIGUSR1 are the same. For wait_until; sets $taken, how much of its stdin, a file, it has read
 #   quit NAME                    asks NAME to end, and waits; sets $status
 #   hold NAME                    opens a pipe into $BATS_TEST_TMPDIR/NAME.in that stays open:
 #                                hold x; start x snet-send ... <"$in"; say x '{"text":"hi"}'; release x
@@ -104,6 +106,15 @@ finish() {
 	# shellcheck disable=SC2034 # the test's
 	wait "${pid[$1]}" || status=$?
 	unset "pid[$1]"
+}
+
+is_held_back() {
+	local err=$BATS_TEST_TMPDIR/$1.err
+	grep -q '^snet-send: ready ' "$err" || return 1 # until then the signal would end it
+	kill -USR1 "${pid[$1]}"
+	# shellcheck disable=SC2034 # the test's
+	taken=$(awk '/^pos:/ { print $2 }' "/proc/${pid[$1]}/fdinfo/0")
+	grep '^snet-send: stats peer=' "$err" | tail -n 2 | uniq -d | grep -q ' queued_bytes=[1-9].* in_flight_bytes=0 '
 }
 
 quit() {

@@ -335,13 +335,6 @@ send() {
 
 # ---- slow, closed and full
 
-settled() {
-	local before=$settled
-	settled=$(awk '/^pos:/ { print $2 }' "/proc/${pid[$1]}/fdinfo/0")
-	[ "$settled" -gt 0 ] && [ "$settled" = "$before" ] && sleep 0.3 &&
-		[ "$settled" = "$(awk '/^pos:/ { print $2 }' "/proc/${pid[$1]}/fdinfo/0")" ]
-}
-
 peak_kb() {
 	awk '/^VmHWM/ { print $2 }' "/proc/${pid[$1]}/status"
 }
@@ -356,10 +349,9 @@ peak_kb() {
 		exec {reader}<l$format.out
 		wait_until grep -qs quic:// l$format.err
 		find_address l$format
-		start s$format snet-send -k "$skey" -f $format --send-only "$addr" <in
-		settled=none
-		wait_until settled s$format
-		[ "$settled" -lt 100000000 ]
+		start s$format snet-send -k "$skey" -v -f $format --send-only "$addr" <in
+		wait_until is_held_back s$format
+		[ "$taken" -lt 100000000 ]
 		[ "$(peak_kb l$format)" -lt 100000 ]
 		[ "$(peak_kb s$format)" -lt 100000 ]
 		cmp in - <&"$reader"

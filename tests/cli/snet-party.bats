@@ -262,6 +262,19 @@ heard_all() {
 	run -137 snet-party --spawn 2 -f lines -- sh -c '[ $SNET_PARTY = 1 ] && kill -KILL $$; exec sleep 1000'
 	run -127 snet-party --spawn 2 -- no-such-program
 	[[ $output == *"no-such-program"* ]]
+	run -126 snet-party --spawn 2 -- "$TMPDIR"
+	[ -z "$(ls "$TMPDIR")" ]
+}
+
+@test "who does not mind being told to end is made to, and the exit status is still that of who failed" {
+	export TMPDIR=$BATS_TEST_TMPDIR/tmp
+	mkdir "$TMPDIR" stubborn
+	run -9 snet-party --spawn 3 -f lines -- sh -c 'trap "" TERM; touch stubborn/$$; [ $SNET_PARTY != 1 ] || { until [ "$(ls stubborn | wc -l)" = 3 ]; do sleep 0.05; done; exit 9; }; while :; do sleep 1; done'
+	[ "$(grep -c . <<<"$output")" -eq 1 ]
+	[[ $output == *"party 1: its program ended with status 9"* ]]
+	for p in stubborn/*; do
+		is_no_process "${p#*/}"
+	done
 	[ -z "$(ls "$TMPDIR")" ]
 }
 

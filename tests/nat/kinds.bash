@@ -10,6 +10,12 @@
 #   double               port-restricted twice: at home, and at the provider's
 #   udp-blocked          TCP alone gets out
 #   ipv6-only            no NAT, and no IPv4        by socket     a firewall that lets answers in
+#   hairpin              as double, but for the provider's, which leads from the inside to the inside, too
+#
+# And for the second host of a pair, which is then behind the first one's NAT:
+#
+#   same                 at the first one's home
+#   neighbour            at a home of its own, of the same provider; the first is double or hairpin
 #
 # No NAT here keeps the inside's port, or what goes wrong without a server would go unnoticed.
 # shellcheck shell=bash disable=SC2034 # these are for the other files
@@ -27,10 +33,25 @@ declare -rA verdict=(
 	[double]=port-restricted
 	[udp-blocked]=blocked
 	[ipv6-only]=firewall
+	[hairpin]=port-restricted
 )
 
 is_kind() {
 	[ -n "${verdict[$1]:-}" ]
+}
+
+# has_home KIND: more hosts than one may be at home there.
+has_home() {
+	case $1 in open | ipv6-only) return 1 ;; esac
+}
+
+# is_near A B: B is where A is.
+is_near() {
+	case $2 in
+	same) has_home "$1" ;;
+	neighbour) case $1 in double | hairpin) ;; *) return 1 ;; esac ;;
+	*) return 1 ;;
+	esac
 }
 
 family() {
@@ -55,6 +76,9 @@ is_lax() {
 #   relay    there is no other
 theory() {
 	case " $1 $2 " in
+	*" same ") echo host; return ;;
+	" hairpin neighbour ") echo direct; return ;;
+	*" neighbour ") echo relay; return ;;
 	*" udp-blocked "*) echo relay; return ;;
 	" open open " | " ipv6-only ipv6-only ") echo host; return ;;
 	*" ipv6-only "*) echo relay; return ;;
@@ -110,16 +134,27 @@ snat_turned() {
 	snat "snat ip to $1 : udp sport ^ ${2:-0x4abc}"
 }
 
-# Learns which outer port is whose, and who has been spoken to from it; $1 is who may come in by it. Two packets that
-# cross in here are two connections to the kernel, which would give the one that comes in another source, if its own
-# were not asked for: so that one is lost.
-dnat_learned() {
-	cat <<-END
+# Which outer port is whose.
+learn_inside() {
+	cat <<-'END'
 	table ip back {
 		map inside { type inet_service : ipv4_addr . inet_service; flags dynamic, timeout; timeout 2m; size 65535; }
-		set spoken { type ipv4_addr . inet_service; flags dynamic, timeout; timeout 2m; size 65535; }
 		chain learn { type filter hook postrouting priority srcnat + 100;
 			oifname "wan" meta l4proto udp update @inside { udp sport : ct original ip saddr . ct original proto-src }
+		}
+	}
+	END
+}
+
+# Learns who has been spoken to from an outer port, too; $1 is who may come in by it. Two packets that cross in here are
+# two connections to the kernel, which would give the one that comes in another source, if its own were not asked for:
+# so that one is lost.
+dnat_learned() {
+	learn_inside
+	cat <<-END
+	table ip back {
+		set spoken { type ipv4_addr . inet_service; flags dynamic, timeout; timeout 2m; size 65535; }
+		chain speak { type filter hook postrouting priority srcnat + 100;
 			oifname "wan" meta l4proto udp update @spoken { ip daddr . udp sport }
 		}
 		chain keep { type nat hook postrouting priority srcnat;
@@ -147,6 +182,26 @@ rules_address_restricted() {
 rules_port_restricted() {
 	rules_router
 	snat_turned "$@"
+}
+
+# As RFC 4787, REQ-9 has it: what the inside sends to an outer port goes to whose it is, and comes from the sender's own
+# outer port. Before there is such a port it is lost, and not remembered.
+rules_hairpin() {
+	rules_port_restricted "$@"
+	learn_inside
+	cat <<-END
+	table ip back {
+		chain input { type filter hook input priority filter; policy accept;
+			iifname "lan" ip daddr $1 meta l4proto udp drop
+		}
+		chain there { type nat hook prerouting priority dstnat;
+			iifname "lan" ip daddr $1 meta l4proto udp dnat ip to udp dport map @inside
+		}
+		chain here { type nat hook postrouting priority srcnat;
+			oifname "lan" ct status dnat meta l4proto udp snat ip to $1 : udp sport ^ $2
+		}
+	}
+	END
 }
 
 rules_symmetric() {

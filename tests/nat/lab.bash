@@ -97,16 +97,42 @@ to_public6() {
 	ip -n "$lab-pub" route add "$(prefix_of "$3"):/64" via fe80::2 dev "host$3"
 }
 
-# at_home SIDE ROUTER N: the host's own network.
-at_home() {
-	join "$2" lan "$1" eth0
-	address4 "$2" lan 192.168.1.1/24
-	address4 "$1" eth0 "192.168.1.$((2 + $3))/24" 192.168.1.1
+# make_lan ROUTER ADDRESS/BITS: the inside of a router is a switch, which is not asked what passes it.
+make_lan() {
+	ip -n "$lab-$1" link add lan type bridge
+	ip -n "$lab-$1" link set lan up
+	address4 "$1" lan "$2"
+	in_ns "$1" test ! -e /proc/sys/net/bridge/bridge-nf-call-iptables ||
+		in_ns "$1" sysctl -qw net.bridge.bridge-nf-call-iptables=0
 }
 
-# make_side SIDE KIND N
+# to_lan NAME INTERFACE ADDRESS ROUTER N: the n-th cable into it.
+to_lan() {
+	join "$4" "lan$5" "$1" "$2"
+	ip -n "$lab-$4" link set "lan$5" master lan
+	address4 "$1" "$2" "$3/24" "${3%.*}.1"
+}
+
+# at_home SIDE ROUTER N: one NAT has each outer port but once, and so have the hosts behind it their ports.
+at_home() {
+	to_lan "$1" eth0 "192.168.1.$((2 + $3))" "$2" "$3"
+	in_ns "$1" sysctl -qw net.ipv4.ip_local_port_range="$((32768 + 3500 * $3)) $((32768 + 3500 * $3 + 3499))"
+}
+
+# home_of_provider SIDE ISP N: with a NAT of its own, behind another.
+home_of_provider() {
+	local address=100.64.0.$((2 + $3))
+	new_ns "$1" 4
+	new_ns "$1-nat" 4
+	make_lan "$1-nat" 192.168.1.1/24
+	to_lan "$1-nat" wan "$address" "$2" "$3"
+	at_home "$1" "$1-nat" "$3"
+	rules "$1-nat" rules_port_restricted "$address"
+}
+
+# make_side SIDE KIND N; same, neighbour: as side a, which is there.
 make_side() {
-	local side=$1 kind=$2 n=$3 public
+	local side=$1 kind=$2 n=$3 public rules
 	public=$(public_of "$n")
 	case $kind in
 	open)
@@ -122,22 +148,27 @@ make_side() {
 		address6 "$side" eth0 "$(prefix_of "$n"):2/64" "$(prefix_of "$n"):1"
 		rules "$side-nat" rules_ipv6_only
 		;;
-	double)
-		new_ns "$side" 4
-		new_ns "$side-nat" 4
+	double | hairpin)
+		rules=rules_port_restricted
+		[ "$kind" = double ] || rules=rules_hairpin
 		new_ns "$side-isp" 4
 		to_public "$side-isp" wan "$n"
-		join "$side-isp" lan "$side-nat" wan
-		address4 "$side-isp" lan 100.64.0.1/24
-		address4 "$side-nat" wan 100.64.0.2/24 100.64.0.1
-		at_home "$side" "$side-nat" "$n"
-		rules "$side-isp" rules_port_restricted "$public" 0x2555
-		rules "$side-nat" rules_port_restricted 100.64.0.2
+		make_lan "$side-isp" 100.64.0.1/24
+		home_of_provider "$side" "$side-isp" "$n"
+		rules "$side-isp" "$rules" "$public" 0x2555
+		;;
+	same)
+		new_ns "$side" 4
+		at_home "$side" a-nat "$n"
+		;;
+	neighbour)
+		home_of_provider "$side" a-isp "$n"
 		;;
 	*)
 		new_ns "$side" 4
 		new_ns "$side-nat" 4
 		to_public "$side-nat" wan "$n"
+		make_lan "$side-nat" 192.168.1.1/24
 		at_home "$side" "$side-nat" "$n"
 		rules "$side-nat" "rules_${kind//-/_}" "$public"
 		;;
@@ -247,7 +278,7 @@ remove() {
 # remove_side SIDE N. The link first: the kernel clears namespaces away later, and the next side's has the same name.
 remove_side() {
 	local names
-	ip -n "$lab-pub" link del "host$2"
+	[ "$(ip -n "$lab-pub" -o link show "host$2" 2>/dev/null)" = '' ] || ip -n "$lab-pub" link del "host$2"
 	mapfile -t names < <(ns_names | awk -v side="$lab-$1" '$1 == side || index($1, side "-") == 1')
 	remove "${names[@]}"
 }

@@ -71,6 +71,26 @@ nothing_left_of() {
 	[ "$(grep -c ' direct [sp]rflx .* ok$' <<<"$output")" -eq 10 ]
 }
 
+@test "two hosts at one home connect there, whatever it is behind" {
+	lab near --theory host
+	[ "$status" -eq 0 ]
+	[ "$(grep -c ' same host .* ok$' <<<"$output")" -eq 7 ]
+}
+
+@test "neighbours connect through their provider's NAT if it leads back inside, and by a relay if not" {
+	lab check -k hairpin
+	[ "$status" -eq 0 ]
+	lab run hairpin neighbour
+	[ "$status" -eq 0 ]
+	row 'hairpin neighbour direct [sp]rflx .* ok'
+	lab run double neighbour -- -t 5s
+	[ "$status" -eq 0 ]
+	row 'double neighbour relay none'
+	lab run --turn double neighbour
+	[ "$status" -eq 0 ]
+	row 'double neighbour relay relay .* ok'
+}
+
 @test "a symmetric NAT is met where the other side lets strangers in" {
 	for other in open full-cone address-restricted; do
 		lab run "$other" symmetric
@@ -191,6 +211,12 @@ nothing_left_of() {
 	run -2 "$natlab" run open
 	run -2 "$natlab" run open shut
 	run -2 "$natlab" matrix -k open,shut
+	run -2 "$natlab" matrix -k full-cone,same
+	run -2 "$natlab" run open same
+	run -2 "$natlab" run full-cone neighbour
+	run -2 "$natlab" run same full-cone
+	run -2 "$natlab" near -k open
+	run -2 "$natlab" near full-cone
 	run -2 "$natlab" matrix --repeat 0
 	run -2 "$natlab" matrix --theory open
 	run -2 "$natlab" matrix -k open --theory relay

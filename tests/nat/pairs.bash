@@ -128,7 +128,7 @@ keep_logs() {
 say_more() {
 	local side
 	for side in a b; do
-		sed "s/^/$side: /" "$dir/$side.out" "$dir/$side.err"
+		sed "s/^/$side: /" "$dir/$side.out" "$dir/$side.err" "$dir/$side.signal"
 	done >&2
 }
 
