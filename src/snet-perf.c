@@ -3,14 +3,19 @@
 #include <string.h>
 
 #include "cli/groups.h"
+#include "cli/look_up.h"
 #include "cli/opts.h"
 #include "cli/perf.h"
 #include "cli/perf_chan.h"
 #include "cli/ready.h"
 #include "cli/say.h"
 
-static struct perf_wishes wish = { .time = 3 * SNET_SEC, .parallel = 1 };
-static snet_time every, most = 300 * SNET_SEC;
+#define TIME (3 * SNET_SEC)
+#define LONGEST (300 * SNET_SEC)
+#define PORTS_MAX 3 /* of a server: one of each kind */
+
+static struct perf_wishes wish = { .time = TIME, .parallel = 1 };
+static snet_time every, most = LONGEST;
 static const char *svg;
 static bool serve;
 
@@ -65,25 +70,10 @@ static struct perf_report report = { .run = &run };
 static struct perf_serve *server;
 static struct perf_client *client;
 static struct perf_all *all;
-static struct snet_url url;
+static struct snet_url url, at[PORTS_MAX]; /* at: where to listen */
+static size_t n_at;
+static struct look_up *look_up; /* of their names */
 static char address[SNET_URL_TEXT];
-
-static int check_scheme(const struct snet_url *u, struct snet_error *err)
-{
-	const struct perf_carrier *t = perf_carrier_find(u->scheme);
-
-	if (!t)
-		return snet_fail(err, SNET_EINVAL, "%s://: want quic://, tcp:// or udp://",
-				 u->scheme);
-	if (t == &perf_quic)
-		return u->has_key ? SNET_OK : net_check_trust(&net, err);
-	if (cli.insecure && !u->has_key)
-		return SNET_OK;
-	return snet_fail(err, SNET_ECONFIG,
-			 "%s:// knows no keys, anybody can be at the other end: it needs "
-			 "--insecure%s",
-			 u->scheme, u->has_key ? ", and no key id" : "");
-}
 
 /* ---- doing it */
 
@@ -100,34 +90,69 @@ static void on_drain(void *user)
 		perf_client_stop(client);
 	else if (all)
 		perf_all_stop(all);
-	else
+	else {
+		perf_serve_stop(server); /* what it has served so far is said */
 		run_done(&run, NULL, OPT_NONE);
+	}
 }
 
-static int start_server(int n, char **addresses, struct snet_error *err)
+/* Where to listen, and whether that may be: the addresses, or the roster's, or anywhere. */
+static int find_ports(int n, char **addresses, struct snet_error *err)
 {
-	const struct snet_url anywhere = { .scheme = "quic" };
 	const struct roster_member *m = NULL;
-	int rc = perf_serve_new(&server, &net, most, err);
+	int rc = SNET_OK;
 
-	if (!rc && !n) {
+	if (!n) {
 		if (net.roster && cli.id != OPT_NONE)
 			m = roster_party(net.roster, (uint32_t)cli.id);
-		rc = net_check_trust(&net, err);
-		return rc ? rc : perf_serve_listen(server, m ? &m->address : &anywhere, err);
+		at[n_at++] = m ? m->address : (struct snet_url){ .scheme = "quic" };
+		return net_check_trust(&net, err);
 	}
 	for (int i = 0; i < n && !rc; i++) {
-		struct snet_url u;
+		struct snet_url *u = &at[n_at++];
 
-		rc = snet_url_parse(&u, addresses[i], err);
-		if (!rc && u.has_key)
+		rc = snet_url_parse(u, addresses[i], err);
+		if (!rc && u->has_key)
 			rc = snet_fail(err, SNET_EINVAL, "%s: a server has its own key",
 				       addresses[i]);
 		if (!rc)
-			rc = check_scheme(&u, err);
-		if (!rc)
-			rc = perf_serve_listen(server, &u, err);
+			rc = perf_carrier_check(&net, u, err);
 	}
+	return rc;
+}
+
+static int listen_at_all(struct snet_error *err)
+{
+	int rc = SNET_OK;
+
+	if (!serve)
+		return perf_all_new(&all, &run, &net, &at[0], &opts, &report, err);
+	for (size_t i = 0; i < n_at && !rc; i++)
+		rc = perf_serve_listen(server, &at[i], err);
+	return rc;
+}
+
+static void on_known(const struct snet_error *why, void *user)
+{
+	struct snet_error err = { 0 };
+
+	(void)user;
+	if (run.done)
+		return;
+	if (why || listen_at_all(&err))
+		run_done(&run, why ? why : &err, OPT_NONE);
+	else
+		ready_say();
+}
+
+static int start_listening(int n, char **addresses, struct snet_error *err)
+{
+	int rc = find_ports(n, addresses, err);
+
+	if (!rc && serve)
+		rc = perf_serve_new(&server, &net, most, err);
+	if (!rc)
+		rc = look_up_new(&look_up, run.loop, at, n_at, on_known, NULL, err);
 	return rc;
 }
 
@@ -146,14 +171,17 @@ static int start_client(const char *operand, struct snet_error *err)
 	if (!rc && !url.port)
 		rc = snet_fail(err, SNET_EINVAL, "%s: port 0 cannot be dialled", operand);
 	if (!rc)
-		rc = check_scheme(&url, err);
+		rc = perf_carrier_check(&net, &url, err);
 	if (rc)
 		return rc;
 	o.wait_until =
 		cli.wait > SNET_NEVER / 2 ? SNET_NEVER : snet_loop_now(run.loop) + cli.wait;
 	report.transport = url.scheme;
 	report.address = snet_url_print(&url, address);
-	return perf_client_new(&client, &net, &url, &o, err);
+	rc = perf_client_new(&client, &net, &url, &o, err);
+	if (!rc)
+		ready_say();
+	return rc;
 }
 
 static int start(int n, char **operands, struct snet_error *err)
@@ -167,20 +195,20 @@ static int start(int n, char **operands, struct snet_error *err)
 	report.omit = wish.omit;
 	if (rc)
 		return rc;
-	if (serve)
-		return start_server(n, operands, err);
-	if (n)
-		return start_client(operands[0], err);
-	return perf_all_new(&all, &run, &net, &opts, &report, err);
+	return serve || !n ? start_listening(n, operands, err) : start_client(operands[0], err);
 }
 
 static void check(int n, char **operands)
 {
 	struct snet_error err;
 
-	if (serve &&
-	    (wish.tests.n || wish.sizes.n || svg || every || wish.omit || wish.parallel != 1))
+	if (serve && (wish.tests.n || wish.sizes.n || svg || every || wish.omit ||
+		      wish.parallel != 1 || wish.time != TIME))
 		opts_misuse(&self, "--serve asks nobody: it excludes the options of tests");
+	if (serve && n > PORTS_MAX)
+		opts_misuse(&self, "--serve: one address of each kind is enough");
+	if (!serve && most != LONGEST)
+		opts_misuse(&self, "--longest is for --serve");
 	if (!serve && n > 1)
 		opts_misuse(&self, "one address, not %d", n);
 	if (!serve && !n && (!cli.roster || cli.id == OPT_NONE))
@@ -207,9 +235,8 @@ int main(int argc, char **argv)
 	rc = start(argc - i, argv + i, &err);
 	if (rc)
 		run_done(&run, &err, OPT_NONE);
-	else
-		ready_say();
 	run_loop(&run);
+	look_up_free(look_up);
 	perf_client_free(client);
 	perf_all_free(all);
 	perf_serve_free(server);

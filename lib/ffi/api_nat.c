@@ -27,7 +27,7 @@ int32_t snet_ffi_parse_room(struct snet_url *out, const char *text)
 		return rc;
 	if (snet_url_parse(out, text, &err))
 		return snet_ffi_fail(STOFFELNET_ERR_INVALID_ADDRESS, "Invalid %s", err.text);
-	if (!out->room[0])
+	if (!out->room[0] || !out->host[0] || !out->port)
 		return snet_ffi_fail(STOFFELNET_ERR_INVALID_ADDRESS,
 				     "Invalid address '%.100s': want ice+ws://host:port/room",
 				     text);

@@ -184,6 +184,7 @@ static void exchange_free(struct exchange *x)
 	snet_ffi_op_end_all(&x->asks, STOFFELNET_ERR_CONNECTION, "the exchange has ended");
 	if (x->way.dial)
 		snet_ffi_dial_unmet(x->way.dial, false, "the exchange has ended");
+	x->way.dial = NULL;
 	pthread_mutex_unlock(&rt->lock);
 	snet_connect_free(x->connect);
 	pthread_mutex_lock(&rt->lock);

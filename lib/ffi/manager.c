@@ -56,13 +56,33 @@ void snet_ffi_counts_add(struct snet_ffi_counts *to, const struct snet_ffi_count
 
 /* ---- who is who */
 
+/* Of an exchange of candidates: where it is, if it is anywhere, was not known yet. */
+static struct snet_ffi_node *unplaced(struct snet_ffi_manager *m, uint64_t id)
+{
+	for (size_t i = 0; i < m->n_nodes; i++)
+		if (m->nodes[i].id == id)
+			return m->nodes[i].addr.sa.sa_family == AF_UNSPEC && !m->nodes[i].room
+				       ? &m->nodes[i]
+				       : NULL;
+	return NULL;
+}
+
 int snet_ffi_manager_add(struct snet_ffi_manager *m, const struct snet_ffi_node *n)
 {
-	struct snet_ffi_node *nodes =
-		m->n_nodes < SNET_FFI_NODES
+	struct snet_ffi_node *old = unplaced(m, n->id), *nodes;
+
+	if (old) {
+		old->addr = n->addr;
+		old->room = n->room;
+		if (n->pinned) {
+			old->bound = old->pinned = true;
+			memcpy(old->key, n->key, sizeof(old->key));
+		}
+		return SNET_OK;
+	}
+	nodes = m->n_nodes < SNET_FFI_NODES
 			? realloc(m->nodes, (m->n_nodes + 1) * sizeof(*nodes))
 			: NULL;
-
 	if (!nodes)
 		return SNET_ENOMEM;
 	m->nodes = nodes;

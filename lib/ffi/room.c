@@ -10,6 +10,7 @@
 /* Rooms of signalling servers: whoever is in one may be called there, and calls. */
 
 #define KEEP_ALIVE (15 * SNET_SEC) /* of the connection to the server */
+#define UNUSED (2 * SNET_SEC)      /* a room that let nobody in, and that nobody waits for */
 
 struct room {
 	struct snet_list node; /* in the manager's */
@@ -17,8 +18,8 @@ struct room {
 	struct snet_url url;
 	struct snet_meet *meet;
 	struct snet_list joins, calls; /* operations; ours */
-	struct snet_timer timer;       /* patience of those who join */
-	bool joined, dead;             /* dead: not let in, and never will be */
+	struct snet_timer timer;       /* patience of those who join; then, of the room */
+	bool joined, dead, leaving;    /* dead: not let in, and never will be */
 	char why[256];
 };
 
@@ -37,9 +38,20 @@ static pthread_mutex_t *lock_of(const struct room *r)
 
 /* ---- calls */
 
+/* A room that nobody is in and nobody waits for need not be tried for ever. */
+static void look_for_use(struct room *r)
+{
+	struct snet_loop *l = r->m->rt->loop;
+
+	if (!r->joined && !r->leaving && snet_list_is_empty(&r->calls) &&
+	    snet_list_is_empty(&r->joins))
+		snet_timer_set(l, &r->timer, snet_loop_now(l) + UNUSED);
+}
+
 static void call_free(struct call *c)
 {
 	snet_list_del(&c->node);
+	look_for_use(c->room);
 	free(c);
 }
 
@@ -134,6 +146,7 @@ static void on_trouble(const struct snet_error *err, bool fatal, void *user)
 		r->dead = true;
 		snet_timer_stop(r->m->rt->loop, &r->timer);
 		snet_ffi_op_end_all(&r->joins, STOFFELNET_ERR_CONNECTION, err->text);
+		look_for_use(r);
 	}
 	pthread_mutex_unlock(lock_of(r));
 }
@@ -186,6 +199,7 @@ static void room_free(struct room *r)
 {
 	struct snet_ffi_manager *m = r->m;
 
+	r->leaving = true;
 	snet_list_del(&r->node);
 	m->nat.n_rooms--;
 	snet_timer_stop(m->rt->loop, &r->timer);
@@ -214,7 +228,7 @@ static void on_timer(struct snet_timer *t, snet_time now)
 	pthread_mutex_lock(&rt->lock);
 	snet_ffi_op_end_all(&r->joins, STOFFELNET_ERR_CONNECTION,
 			    r->why[0] ? r->why : "the signalling server does not answer");
-	if (snet_list_is_empty(&r->calls))
+	if (snet_list_is_empty(&r->calls) && !r->joined)
 		room_free(r);
 	pthread_mutex_unlock(&rt->lock);
 }
@@ -304,7 +318,7 @@ void snet_ffi_room_join(struct snet_ffi_manager *m, const struct snet_url *u, co
 		snet_ffi_op_end(op, STOFFELNET_ERR_CONNECTION, err.text);
 	else if (r->joined)
 		snet_ffi_op_end(op, STOFFELNET_OK, NULL);
-	else if (!r->timer.slot &&
+	else if (snet_list_is_empty(&r->joins) &&
 		 snet_timer_set(l, &r->timer, snet_loop_now(l) + SNET_FFI_PATIENCE))
 		snet_ffi_op_end(op, STOFFELNET_ERR_RUNTIME, "out of memory");
 	else

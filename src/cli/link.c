@@ -10,6 +10,7 @@
 #include <unistd.h>
 
 #include "cli/groups.h"
+#include "cli/look_up.h"
 #include "cli/out.h"
 #include "cli/ready.h"
 #include "cli/say.h"
@@ -391,13 +392,11 @@ int link_init(struct link *l, struct run *run, const struct link_opts *o,
 	return rc ? rc : open_timer(l, err);
 }
 
-int link_start(struct link *l, struct snet_error *err)
+static int open_all(struct link *l, struct snet_error *err)
 {
-	int rc = link_check_rates(l, err);
+	int rc = SNET_OK;
 
-	if (!rc)
-		rc = link_control_check(l, err);
-	if (!rc && l->opts->pcap)
+	if (l->opts->pcap)
 		rc = link_pcap_open(l, l->opts->pcap, err);
 	if (!rc)
 		rc = link_sides_open(l, err);
@@ -409,6 +408,33 @@ int link_start(struct link *l, struct snet_error *err)
 	ready_say();
 	link_arm(l);
 	return SNET_OK;
+}
+
+static void on_known(const struct snet_error *why, void *user)
+{
+	struct link *l = user;
+	struct snet_error err = { 0 };
+
+	look_up_free(l->look_up);
+	l->look_up = NULL;
+	if (l->run->done)
+		return; /* told to end meanwhile */
+	if (why || open_all(l, &err))
+		run_done(l->run, why ? why : &err, OPT_NONE);
+}
+
+int link_start(struct link *l, struct snet_error *err)
+{
+	size_t n = 0;
+	int rc = link_check_rates(l, err);
+
+	if (!rc)
+		rc = link_control_check(l, err);
+	if (!rc)
+		rc = l->roster ? link_roster_urls(l, &n, err) : link_plain_urls(l, &n, err);
+	if (!rc)
+		rc = look_up_new(&l->look_up, l->loop, l->urls, n, on_known, l, err);
+	return rc;
 }
 
 int link_stop(struct link *l, struct snet_error *err)
@@ -424,6 +450,8 @@ void link_fini(struct link *l)
 {
 	struct snet_parcel *due;
 
+	look_up_free(l->look_up);
+	free(l->urls);
 	link_verify_fini(l);
 	link_flush(l);
 	while ((due = snet_pending_take(&l->pending, SNET_NEVER))) {

@@ -35,6 +35,8 @@ struct link_tcp;
 struct link_control;
 struct link_pcap;
 
+struct look_up;
+
 struct link {
 	struct run *run;
 	struct snet_loop *loop;
@@ -68,12 +70,17 @@ struct link {
 
 	uint64_t untaken, filtered, overflowed;
 	snet_time late_most;
+
+	/* Of --listen and then --to, or of the parties: hosts numeric once looked up. */
+	struct snet_url *urls;
+	struct look_up *look_up;
 };
 
 /* What the options say of the links; opens no socket yet. After a failure too: link_fini. */
 int link_init(struct link *l, struct run *run, const struct link_opts *o,
 	      struct snet_error *err);
-/* Doors, capture, schedule; then all is ready and said to be so. */
+/* Names, doors, capture, schedule; then all is ready and said to be so. What fails after the
+ * return ends the run. */
 int link_start(struct link *l, struct snet_error *err);
 /* Instead: measures its own links for so long, and ends the run with the verdict. */
 int link_verify(struct link *l, snet_time time, struct snet_error *err);

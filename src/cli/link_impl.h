@@ -59,10 +59,15 @@ int link_check_rates(struct link *l, struct snet_error *err); /* of all links as
 
 /* ---- link_setup.c: what each link is like, from options, presets and matrix */
 int link_setup(struct link *l, struct snet_error *err);
-/* The addresses behind an operand such as "udp://127.0.0.1:9000". */
-int link_resolve(const char *text, bool passive, bool *tcp, struct snet_addr *out,
+/* An operand such as "udp://127.0.0.1:9000". SNET_EINVAL. */
+int link_parse(struct snet_url *out, const char *text, bool passive, struct snet_error *err);
+bool link_is_tcp(const struct snet_url *u);
+/* The address of one whose host is numeric; or empty, if passive. */
+int link_address(const struct snet_url *u, bool passive, struct snet_addr *out,
 		 struct snet_error *err);
 
+/* All that --listen, --to or the roster name, as l->urls. SNET_EINVAL, SNET_ECONFIG. */
+int link_plain_urls(struct link *l, size_t *n, struct snet_error *err);
 /* The doors of --listen and --to, and the address of --nat-at. */
 int link_plain_doors(struct link *l, struct snet_error *err);
 int link_outside(struct link *l, struct snet_addr *out, struct snet_error *err);
@@ -78,6 +83,7 @@ int link_door_open(struct link *l, size_t from, size_t to, struct snet_addr *at,
 		   const struct snet_addr *target, struct snet_error *err);
 
 /* ---- link_roster.c */
+int link_roster_urls(struct link *l, size_t *n, struct snet_error *err);
 int link_roster_doors(struct link *l, struct snet_error *err);
 
 /* ---- link_tcp.c: byte streams, as segments */

@@ -5,7 +5,6 @@
 
 #include "base/file.h"
 #include "cli/link_impl.h"
-#include "cli/net.h"
 #include "cli/out.h"
 
 /* "net/%.json" and 3 to "net/3.json" */
@@ -18,51 +17,56 @@ static int name_of(struct snet_buf *b, const char *pattern, uint32_t id)
 	return b->bad ? SNET_ENOMEM : SNET_OK;
 }
 
-static bool is_tcp(const struct snet_url *u)
+/* The parties, and then where their doors are. */
+int link_roster_urls(struct link *l, size_t *n, struct snet_error *err)
 {
-	return !strcmp(u->scheme, "tls") || !strcmp(u->scheme, "tcp");
-}
+	const char *text = l->opts->listen.n ? l->opts->listen.v[0] : "127.0.0.1:0";
+	size_t parties = l->roster->parties;
 
-static int resolve_all(const struct link *l, struct snet_addr *at, struct snet_error *err)
-{
-	for (size_t i = 0; i < l->roster->parties; i++) {
+	*n = parties + 1;
+	l->urls = calloc(*n, sizeof(*l->urls));
+	if (!l->urls)
+		return snet_fail(err, SNET_ENOMEM, "%s", snet_err_text(SNET_ENOMEM));
+	for (size_t i = 0; i < parties; i++) {
 		const struct snet_url *u = &l->roster->members[i].address;
-		struct snet_addr addrs[NET_ADDRS];
-		size_t n;
-		int rc;
 
-		if (!is_tcp(u) && strcmp(u->scheme, "quic") && strcmp(u->scheme, "udp"))
+		if (!link_is_tcp(u) && strcmp(u->scheme, "quic") && strcmp(u->scheme, "udp"))
 			return snet_fail(err, SNET_ECONFIG,
 					 "%s: party %u: %s://: a link stands between addresses "
 					 "of quic:// or tls://",
 					 l->opts->roster, l->roster->members[i].id, u->scheme);
-		rc = net_resolve(u, false, addrs, &n, err);
-		if (rc)
-			return rc;
-		at[i] = addrs[0];
+		l->urls[i] = *u;
 	}
-	return SNET_OK;
+	return link_parse(&l->urls[parties], text, true, err);
+}
+
+static int resolve_all(const struct link *l, struct snet_addr *at, struct snet_error *err)
+{
+	int rc = SNET_OK;
+
+	for (size_t i = 0; i < l->roster->parties && !rc; i++)
+		rc = link_address(&l->urls[i], false, &at[i], err);
+	return rc;
 }
 
 /* All doors are at the host of --listen; its port, if it has one, is the first of many. */
 static int door_at(const struct link *l, size_t k, struct snet_addr *at, struct snet_error *err)
 {
-	const char *text = l->opts->listen.n ? l->opts->listen.v[0] : "127.0.0.1:0";
-	bool tcp;
-	int rc = link_resolve(text, true, &tcp, at, err);
-	uint16_t port = rc ? 0 : snet_addr_port(at);
+	const struct snet_url *u = &l->urls[l->roster->parties];
+	int rc = link_address(u, true, at, err);
 
 	if (rc)
 		return rc;
-	if (tcp || snet_addr_is_any(at))
+	if (link_is_tcp(u) || snet_addr_is_any(at))
 		return snet_fail(err, SNET_EINVAL,
 				 "--listen %s: with --roster, a udp:// address that others can "
 				 "be told",
-				 text);
-	if (port && port + k > UINT16_MAX)
-		return snet_fail(err, SNET_EINVAL, "--listen %s: too few ports are left", text);
-	if (port)
-		snet_addr_set_port(at, (uint16_t)(port + k));
+				 l->opts->listen.v[0]);
+	if (u->port && u->port + k > UINT16_MAX)
+		return snet_fail(err, SNET_EINVAL, "--listen %s: too few ports are left",
+				 l->opts->listen.v[0]);
+	if (u->port)
+		snet_addr_set_port(at, (uint16_t)(u->port + k));
 	return SNET_OK;
 }
 
@@ -81,7 +85,7 @@ static int doors_of(struct link *l, size_t i, const struct snet_addr *at, struct
 			continue;
 		rc = door_at(l, k++, &door, err);
 		if (!rc)
-			rc = is_tcp(&l->roster->members[j].address)
+			rc = link_is_tcp(&l->roster->members[j].address)
 				     ? link_tcp_open(l, i, j, &door, &at[j], err)
 				     : link_door_open(l, i, j, &door, &at[j], err);
 		if (!rc)

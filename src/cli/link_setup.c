@@ -1,6 +1,7 @@
 /* What each link is like, by options, presets and the matrix; and the doors of --listen and
  * --to. */
 #include <stdio.h>
+#include <stdlib.h>
 #include <string.h>
 
 #include "base/file.h"
@@ -114,49 +115,82 @@ int link_setup(struct link *l, struct snet_error *err)
 	return rc || !l->opts->matrix ? rc : read_matrix(l, err);
 }
 
-int link_resolve(const char *text, bool passive, bool *tcp, struct snet_addr *out,
-		 struct snet_error *err)
+bool link_is_tcp(const struct snet_url *u)
 {
-	struct snet_addr addrs[NET_ADDRS];
-	struct snet_url u;
-	size_t n;
-	int rc = snet_url_parse(&u, text, err);
+	return !strcmp(u->scheme, "tls") || !strcmp(u->scheme, "tcp");
+}
+
+int link_parse(struct snet_url *out, const char *text, bool passive, struct snet_error *err)
+{
+	int rc = snet_url_parse(out, text, err);
 
 	if (rc)
 		return rc;
-	*tcp = !strcmp(u.scheme, "tcp") || !strcmp(u.scheme, "tls");
-	if (!*tcp && strcmp(u.scheme, "udp") && strcmp(u.scheme, "quic"))
+	if (!link_is_tcp(out) && strcmp(out->scheme, "udp") && strcmp(out->scheme, "quic"))
 		return snet_fail(err, SNET_EINVAL,
 				 "%s: a link carries udp:// (quic://) or tcp:// (tls://)",
 				 text);
-	if (!passive && (!u.host[0] || !u.port))
+	if (!passive && (!out->host[0] || !out->port))
 		return snet_fail(err, SNET_EINVAL, "%s: want a host and a port", text);
-	rc = net_resolve(&u, passive, addrs, &n, err);
+	return SNET_OK;
+}
+
+int link_address(const struct snet_url *u, bool passive, struct snet_addr *out,
+		 struct snet_error *err)
+{
+	struct snet_addr addrs[NET_ADDRS];
+	size_t n;
+	int rc = net_resolve(u, passive, addrs, &n, err);
+
 	if (!rc)
 		*out = addrs[0];
 	return rc;
 }
 
-static int plain_door(struct link *l, size_t i, struct snet_error *err)
+static int plain_urls(struct link *l, size_t i, struct snet_error *err)
 {
-	struct snet_addr at, target;
-	char text[SNET_ADDR_TEXT], url[SNET_ADDR_TEXT + 8];
-	bool tcp, tcp_to;
-	int rc = link_resolve(l->opts->listen.v[i], true, &tcp, &at, err);
+	const char *listen = l->opts->listen.v[i], *to = l->opts->to.v[i];
+	struct snet_url *a = &l->urls[i], *b = &l->urls[l->opts->listen.n + i];
+	int rc = link_parse(a, listen, true, err);
 
 	if (!rc)
-		rc = link_resolve(l->opts->to.v[i], false, &tcp_to, &target, err);
+		rc = link_parse(b, to, false, err);
 	if (rc)
 		return rc;
-	if (strstr(l->opts->listen.v[i], "://") && tcp != tcp_to)
-		return snet_fail(err, SNET_EINVAL, "%s and %s are not of one kind",
-				 l->opts->listen.v[i], l->opts->to.v[i]);
-	rc = tcp_to ? link_tcp_open(l, 0, i + 1, &at, &target, err)
-		    : link_door_open(l, 0, i + 1, &at, &target, err);
+	if (strstr(listen, "://") && link_is_tcp(a) != link_is_tcp(b))
+		return snet_fail(err, SNET_EINVAL, "%s and %s are not of one kind", listen, to);
+	return SNET_OK;
+}
+
+int link_plain_urls(struct link *l, size_t *n, struct snet_error *err)
+{
+	int rc = SNET_OK;
+
+	*n = 2 * l->opts->listen.n;
+	l->urls = calloc(*n, sizeof(*l->urls));
+	if (!l->urls)
+		return snet_fail(err, SNET_ENOMEM, "%s", snet_err_text(SNET_ENOMEM));
+	for (size_t i = 0; i < l->opts->listen.n && !rc; i++)
+		rc = plain_urls(l, i, err);
+	return rc;
+}
+
+static int plain_door(struct link *l, size_t i, struct snet_error *err)
+{
+	const struct snet_url *to = &l->urls[l->opts->listen.n + i];
+	struct snet_addr at, target;
+	char text[SNET_ADDR_TEXT], url[SNET_ADDR_TEXT + 8];
+	bool tcp = link_is_tcp(to);
+	int rc = link_address(&l->urls[i], true, &at, err);
+
+	if (!rc)
+		rc = link_address(to, false, &target, err);
+	if (!rc)
+		rc = tcp ? link_tcp_open(l, 0, i + 1, &at, &target, err)
+			 : link_door_open(l, 0, i + 1, &at, &target, err);
 	if (rc)
 		return rc;
-	snprintf(url, sizeof(url), "%s://%s", tcp_to ? "tcp" : "udp",
-		 snet_addr_print(&at, text));
+	snprintf(url, sizeof(url), "%s://%s", tcp ? "tcp" : "udp", snet_addr_print(&at, text));
 	out_event("listening", out_text("address", url), out_uint("port", snet_addr_port(&at)),
 		  out_uint("to", i + 1));
 	return SNET_OK;

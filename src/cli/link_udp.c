@@ -23,6 +23,7 @@ struct flow {
 	struct link_hop hop;
 	struct link_side *side;
 	struct snet_nat_mapping *m;
+	struct door *last;        /* by which the inside spoke; NULL: by none */
 	struct snet_addr local;   /* which of the door's addresses the inside speaks to */
 	struct snet_addr outside; /* its own */
 };
@@ -206,12 +207,17 @@ static void take_inside(struct link_hop *hop, const struct snet_path *path, uint
 		return;
 	}
 	f->local = path->local;
+	f->last = d;
 	out = (struct snet_path){ f->outside, d->target };
 	pass(d->side, d->side->party, d->to, &f->hop, &out, &f->outside, ecn, p, n, segment);
 }
 
-static struct door *door_of(const struct link_side *side, const struct snet_addr *target)
+/* Several doors may lead to one target: answers come by the one that was spoken to. */
+static struct door *door_of(const struct link_side *side, const struct flow *f,
+			    const struct snet_addr *target)
 {
+	if (f->last && snet_addr_eq(&f->last->target, target))
+		return f->last;
 	for (size_t i = 0; i < side->n; i++)
 		if (snet_addr_eq(&side->doors[i]->target, target))
 			return side->doors[i];
@@ -241,7 +247,7 @@ static size_t party_at(const struct link_side *side, const struct snet_addr *a)
 {
 	const struct link *l = side->l;
 
-	for (size_t i = 0; i < l->net.n; i++) {
+	for (size_t i = 0; l->sides && i < l->net.n; i++) {
 		const struct snet_nat_mapping *m = NULL;
 
 		while (i != side->party && (m = next_mapping(&l->sides[i].nat, m))) {
@@ -299,7 +305,7 @@ static void take_outside(struct link_hop *hop, const struct snet_path *path, uin
 {
 	struct flow *f = SNET_OF(hop, struct flow, hop);
 	struct link_side *side = f->side;
-	struct door *d = door_of(side, &path->remote);
+	struct door *d = door_of(side, f, &path->remote);
 	struct snet_path in;
 
 	if (!d && is_inside(side, &path->remote)) {
@@ -460,7 +466,7 @@ void link_rebind(struct link *l, size_t from, size_t to)
 
 	link_flush(l);
 	while ((m = next_mapping(&side->nat, m))) {
-		const struct door *d = door_of(side, &m->remote);
+		const struct door *d = door_of(side, m->user, &m->remote);
 
 		if (l->opts->nat.mapping != SNET_NAT_ADDRESS_PORT || (d && d->to == to))
 			rebind(side, m->user);
@@ -471,7 +477,7 @@ uint64_t link_overruns(const struct link *l)
 {
 	uint64_t n = 0;
 
-	for (size_t i = 0; i < l->net.n; i++) {
+	for (size_t i = 0; l->sides && i < l->net.n; i++) {
 		const struct snet_nat_mapping *m = NULL;
 
 		n += l->sides[i].overruns;

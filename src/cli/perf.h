@@ -42,12 +42,15 @@ struct perf_client_opts {
 	void *user;
 };
 
-/* SNET_ENOMEM, and as net_resolve. on_over is not called before the return. */
+/* SNET_ENOMEM. on_over is not called before the return. */
 int perf_client_new(struct perf_client **out, struct net *n, const struct snet_url *url,
 		    const struct perf_client_opts *o, struct snet_error *err);
 /* Ends the test that runs: what it has measured so far is reported. on_over follows. */
 void perf_client_stop(struct perf_client *c);
 void perf_client_free(struct perf_client *c); /* NULL is fine; not within on_over */
+
+/* Worth another attempt: a host that is starting, a name not yet known. */
+bool perf_may_pass(int code);
 
 /* ---- perf_serve.c */
 struct perf_serve;
@@ -55,8 +58,10 @@ struct perf_serve;
 /* most: the longest test. SNET_ENOMEM. */
 int perf_serve_new(struct perf_serve **out, struct net *n, snet_time most,
 		   struct snet_error *err);
-/* SNET_EINVAL: a scheme it has already; and as the carriers. */
+/* SNET_EINVAL: a scheme it has already; and as the carriers. A host is numeric, or empty. */
 int perf_serve_listen(struct perf_serve *s, const struct snet_url *at, struct snet_error *err);
+/* Ends the test that runs, as if its client were lost. NULL is fine. */
+void perf_serve_stop(struct perf_serve *s);
 void perf_serve_free(struct perf_serve *s); /* NULL is fine */
 /* Connections that say TURN, ROW or ROUND before anything else belong to a party's mesh:
  * fn takes them over, and m, or closes. */
@@ -65,11 +70,12 @@ void perf_serve_pass(struct perf_serve *s,
 		     void *user);
 
 /* ---- perf_all.c: a party of the roster. Ends the run by itself. *out is the caller's also
- * after a failure. SNET_ECONFIG, and as net_listen. */
+ * after a failure. at: where it listens, as perf_serve_listen. SNET_ECONFIG, and as that. */
 struct perf_all;
 
 int perf_all_new(struct perf_all **out, struct run *run, struct net *n,
-		 const struct perf_opts *o, struct perf_report *report, struct snet_error *err);
+		 const struct snet_url *at, const struct perf_opts *o,
+		 struct perf_report *report, struct snet_error *err);
 void perf_all_stop(struct perf_all *a);
 void perf_all_free(struct perf_all *a); /* NULL is fine */
 

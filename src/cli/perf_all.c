@@ -58,11 +58,24 @@ static void part(struct perf_all *a)
 	static const struct perf_message stop = { .type = PERF_STOP };
 
 	a->stage = STAGE_PARTING;
+	a->parted = snet_now();
 	say_to_all(a, &stop, 0);
 	perf_all_advance(a);
 }
 
 /* ---- lockstep */
+
+/* It has said that it is done, and has not done as many rounds. */
+static bool parted_early(struct perf_all *a)
+{
+	for (size_t i = 0; i < a->n; i++)
+		if (i != a->me && a->mates[i].heard_stop && a->mates[i].round < a->round) {
+			perf_all_lose(&a->mates[i], SNET_EPROTO,
+				      "does other rounds: all parties need the same options");
+			return true;
+		}
+	return false;
+}
 
 static void say_round(struct perf_all *a)
 {
@@ -86,6 +99,8 @@ static bool is_round_over(const struct perf_all *a)
 
 static void step_rounds(struct perf_all *a)
 {
+	if (a->stage == STAGE_ROUNDS && parted_early(a))
+		return;
 	while (a->stage == STAGE_ROUNDS && is_round_over(a)) {
 		snet_time now = snet_now();
 
@@ -259,7 +274,8 @@ void perf_all_message(struct perf_chan *c, const struct perf_message *m, size_t 
 		return;
 	if (m->type == PERF_TURN) {
 		take_turn(mate);
-	} else if (m->type == PERF_ROW && is_plausible(a, mate, &m->row)) {
+	} else if (m->type == PERF_ROW && is_plausible(a, mate, &m->row) &&
+		   mate->rows++ < PERF_PLANS * a->n) {
 		perf_report_row(a->report, &m->row);
 	} else if (m->type == PERF_ROUND || m->type == PERF_LAST_ROUND) {
 		if (m->seq > mate->round)
@@ -269,6 +285,7 @@ void perf_all_message(struct perf_chan *c, const struct perf_message *m, size_t 
 		step_rounds(a);
 	} else if (m->type == PERF_STOP) {
 		mate->heard_stop = true;
+		step_rounds(a);
 		perf_all_advance(a);
 	} else {
 		perf_chan_close(c, SNET_EPROTO, "not what a party says");
@@ -277,24 +294,68 @@ void perf_all_message(struct perf_chan *c, const struct perf_message *m, size_t 
 	}
 }
 
+static void look_who_is_missing(struct perf_all *a, snet_time now)
+{
+	perf_mates_say_waiting(a, NULL, now);
+	for (size_t i = 0; i < a->n && a->stage == STAGE_CONNECTING; i++) {
+		struct perf_mate *m = &a->mates[i];
+
+		if (i == a->me || m->up || now < a->wait_until)
+			continue;
+		if (i < a->me)
+			perf_all_lose(m, SNET_EUNREACH, "has not come");
+		else if (m->resolve)
+			perf_all_lose(m, m->last.code ? m->last.code : SNET_ETIMEOUT,
+				      m->last.code ? m->last.text
+						   : "its name is not known in time");
+	}
+}
+
+/* Whoever is there, and does not do what is his to do. */
+static void look_who_dawdles(struct perf_all *a, snet_time since, bool stopped)
+{
+	if (snet_now() < since + cli.timeout)
+		return;
+	for (size_t i = 0; i < a->n; i++) {
+		struct perf_mate *m = &a->mates[i];
+
+		if (i == a->me || (stopped ? m->heard_stop : m->round >= a->round))
+			continue;
+		perf_all_lose(m, SNET_ETIMEOUT,
+			      stopped ? "does not say that it is done" : "does not go on");
+		return;
+	}
+}
+
+/* The first party says which round is the last. */
+static void look_for_the_end(struct perf_all *a)
+{
+	if (snet_now() >= a->began + a->plan.time_ms * SNET_MS + cli.timeout)
+		perf_all_lose(&a->mates[0], SNET_ETIMEOUT, "does not end the rounds");
+}
+
 static void on_tick(struct snet_timer *t, snet_time now)
 {
 	struct perf_all *a = t->user;
 
-	snet_timer_set(a->net->loop, t, now + TICK);
 	if (a->stage == STAGE_CONNECTING) {
-		perf_mates_say_waiting(a, NULL, now);
-		for (size_t i = 0; i < a->me && a->stage == STAGE_CONNECTING; i++)
-			if (!a->mates[i].up && now >= a->wait_until)
-				perf_all_lose(&a->mates[i], SNET_EUNREACH, "has not come");
+		look_who_is_missing(a, now);
 	} else if (a->stage == STAGE_ROUNDS) {
 		perf_report_tick(a->report, snet_now());
+		look_who_dawdles(a, a->sent, false);
+		if (a->stage == STAGE_ROUNDS && a->me)
+			look_for_the_end(a);
+	} else if (a->stage == STAGE_PARTING) {
+		look_who_dawdles(a, a->parted, true);
 	}
+	snet_timer_set(a->net->loop, t,
+		       a->stage == STAGE_ROUNDS ? perf_report_due(a->report, now + TICK)
+						: now + TICK);
 }
 
 /* ---- life */
 
-static int begin(struct perf_all *a, struct snet_error *err)
+static int begin(struct perf_all *a, const struct snet_url *at, struct snet_error *err)
 {
 	int rc = perf_mates_find(a, err);
 
@@ -315,14 +376,15 @@ static int begin(struct perf_all *a, struct snet_error *err)
 	if (rc)
 		return rc;
 	perf_serve_pass(a->serve, perf_mate_passed, a);
-	rc = perf_serve_listen(a->serve, &a->mates[a->me].party->address, err);
+	rc = perf_serve_listen(a->serve, at, err);
 	for (size_t i = a->me + 1; i < a->n && !rc && a->stage == STAGE_CONNECTING; i++)
 		perf_mate_dial(&a->mates[i]);
 	return rc;
 }
 
 int perf_all_new(struct perf_all **out, struct run *run, struct net *n,
-		 const struct perf_opts *o, struct perf_report *report, struct snet_error *err)
+		 const struct snet_url *at, const struct perf_opts *o,
+		 struct perf_report *report, struct snet_error *err)
 {
 	struct perf_all *a = calloc(1, sizeof(*a));
 
@@ -340,7 +402,7 @@ int perf_all_new(struct perf_all **out, struct run *run, struct net *n,
 	snet_task_init(&a->next, on_next, a);
 	if (snet_timer_set(n->loop, &a->tick, snet_loop_now(n->loop) + TICK))
 		return snet_fail(err, SNET_ENOMEM, "party");
-	return begin(a, err);
+	return begin(a, at, err);
 }
 
 void perf_all_stop(struct perf_all *a)
@@ -362,6 +424,7 @@ void perf_all_free(struct perf_all *a)
 	snet_timer_stop(a->net->loop, &a->tick);
 	for (size_t i = 0; a->mates && i < a->n; i++) {
 		snet_timer_stop(a->net->loop, &a->mates[i].redial);
+		snet_resolve_free(a->mates[i].resolve);
 		perf_chan_close(a->mates[i].chan, a->why.code ? SNET_ELOST : SNET_OK,
 				a->why.code ? a->why.text : "done");
 	}

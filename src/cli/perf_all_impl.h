@@ -23,6 +23,10 @@ struct perf_mate {
 	struct perf_chan *chan; /* NULL: not connected */
 	bool up, heard_stop;
 	uint64_t round; /* the last that it has sent */
+	size_t rows;    /* results that it has told */
+	struct snet_addr addrs[NET_ADDRS];
+	size_t n_addrs, addr;
+	struct snet_resolve *resolve; /* its name is being looked up; NULL */
 	snet_time backoff;
 	struct snet_timer redial;
 	struct snet_error last;
@@ -46,6 +50,7 @@ struct perf_all {
 	struct perf_plan plan;
 	uint64_t round, last_round; /* 0: not known yet */
 	snet_time began, sent;
+	snet_time parted; /* STOP was said */
 	struct snet_timer tick;
 	struct snet_task next; /* out of the callback of a client */
 	snet_time wait_until, said;

@@ -51,6 +51,9 @@ struct perf_carrier {
 		    void *user, struct snet_error *err);
 	/* A message that begins with these n bytes, total long. All or nothing; SNET_EAGAIN. */
 	int (*send)(struct perf_chan *c, const uint8_t *p, size_t n, size_t total);
+	/* As send, of a short one that need not wait for what was sent before. NULL: there is
+	 * no such way. */
+	int (*send_ahead)(struct perf_chan *c, const uint8_t *p, size_t n);
 	/* Up to n messages DATA of so many bytes, numbered from seq. Returns how many it took;
 	 * when fewer, on_room follows. */
 	size_t (*send_data)(struct perf_chan *c, uint64_t seq, uint32_t size, size_t n);
@@ -63,11 +66,18 @@ struct perf_carrier {
 extern const struct perf_carrier perf_quic, perf_tcp, perf_udp;
 
 const struct perf_carrier *perf_carrier_find(const char *scheme); /* NULL: none */
+/* SNET_EINVAL: there is none; SNET_ECONFIG: nobody could be trusted there. */
+int perf_carrier_check(const struct net *n, const struct snet_url *u, struct snet_error *err);
 
 int perf_chan_send(struct perf_chan *c, const struct perf_message *m, size_t total);
+int perf_chan_send_ahead(struct perf_chan *c, const struct perf_message *m);
 void perf_chan_close(struct perf_chan *c, int code, const char *why); /* NULL is fine */
 
 /* ---- for the carriers */
+/* Where to listen: the first that can be bound. Every address is one IPv6 socket, which takes
+ * IPv4 too, where the kernel has IPv6. *n: 1 or 2. SNET_ERESOLVE. */
+int perf_listen_where(const struct snet_url *at, struct snet_addr out[static 2], size_t *n,
+		      struct snet_error *err);
 /* Hands a message on. SNET_EPROTO: it is none. */
 int perf_chan_input(struct perf_chan *c, const uint8_t *p, size_t n, size_t total);
 /* Bytes to fill up with, at least n of them; the caller's hold. NULL: out of memory. */

@@ -17,13 +17,13 @@
 #define TICK (50 * SNET_MS)
 #define ASK_AGAIN (250 * SNET_MS) /* over datagrams */
 #define STOP_WAIT (2 * SNET_SEC)  /* for the server to say that it has stopped */
-#define SAY_EVERY SNET_SEC        /* that the server is not there */
 
 static void begin_plan(struct perf_client *c);
+static void end_test(struct perf_client *c);
 
 /* ---- the end */
 
-static void close_all(struct perf_client *c)
+void perf_client_hang_up(struct perf_client *c)
 {
 	perf_shake_stop(c);
 	for (unsigned i = 0; i < c->n; i++) {
@@ -36,10 +36,10 @@ static void close_all(struct perf_client *c)
 
 static void over(struct perf_client *c)
 {
-	close_all(c);
+	perf_client_hang_up(c);
 	c->state = PERF_OVER;
+	perf_dial_stop(c);
 	snet_timer_stop(c->net->loop, &c->tick);
-	snet_timer_stop(c->net->loop, &c->redial);
 	c->o.on_over(c->error.code ? &c->error : NULL, c->o.user);
 }
 
@@ -61,9 +61,20 @@ void perf_client_fail(struct perf_client *c, int code, const char *why)
 	if (c->state == PERF_RUNNING) {
 		perf_measure_lost(c);
 		perf_report_end(c->o.report, false, now);
+	} else if (c->state == PERF_STOPPING) {
+		end_test(c);
 	}
 	c->state = PERF_ENDING;
+	perf_dial_stop(c);
 	snet_task_defer(c->net->loop, &c->later); /* not within a callback of a connection */
+}
+
+/* It was there, and is not any more. */
+void perf_client_lose(struct perf_client *c, int code, const char *why)
+{
+	if (perf_may_pass(code) || code == SNET_ECLOSED)
+		code = SNET_ELOST;
+	perf_client_fail(c, code, why);
 }
 
 void perf_client_stop(struct perf_client *c)
@@ -86,7 +97,7 @@ static void ask_stop(struct perf_client *c)
 {
 	struct perf_message m = { .type = PERF_STOP, .session = c->session };
 
-	perf_chan_send(c->lanes[0].chan, &m, 0);
+	perf_chan_send_ahead(c->lanes[0].chan, &m);
 	c->lanes[0].asked = snet_loop_now(c->net->loop);
 }
 
@@ -95,16 +106,22 @@ static void begin_stop(struct perf_client *c, snet_time now)
 	for (unsigned i = 0; i < c->n; i++)
 		perf_flow_stop(&c->lanes[i].flow);
 	perf_shake_stop(c);
-	perf_measure_lost(c);
-	perf_report_end(c->o.report, true, now);
 	c->state = PERF_STOPPING;
 	c->since = now;
 	ask_stop(c);
 }
 
+/* Its time is over, and the server has said what it has got; or will not. */
+static void end_test(struct perf_client *c)
+{
+	perf_measure_lost(c);
+	perf_report_end(c->o.report, true, c->since);
+}
+
 static void next_plan(struct perf_client *c)
 {
-	close_all(c);
+	end_test(c);
+	perf_client_hang_up(c);
 	if (++c->at < c->o.opts->n) {
 		begin_plan(c);
 		return;
@@ -119,6 +136,7 @@ static void begin_running(struct perf_client *c)
 
 	c->state = PERF_RUNNING;
 	c->since = now;
+	c->later_by = now > c->asked ? now - c->asked : 0;
 	c->totals = (struct perf_totals){ .start = now };
 	perf_report_begin(c->o.report, &c->plan, c->o.from, c->o.to, now);
 	perf_measure_begin(c, now);
@@ -175,6 +193,8 @@ static void take_answer(struct perf_client *c, struct perf_lane *l,
 		refused(c, m);
 	} else if (m->type == PERF_ACCEPT && !l->accepted && c->state == PERF_STARTING) {
 		l->accepted = true;
+		if (!c->accepted)
+			c->asked = l->asked;
 		if (++c->accepted == c->n && c->n == c->wanted)
 			begin_running(c);
 	} else if (m->type == PERF_STOPPED && c->state == PERF_STOPPING) {
@@ -195,10 +215,9 @@ static void on_message(struct perf_chan *chan, const struct perf_message *m, siz
 	if (m->type == PERF_COOKIE_IS || m->type == PERF_REFUSE || m->type == PERF_ACCEPT ||
 	    m->type == PERF_STOPPED)
 		take_answer(c, l, m);
-	else if (c->state == PERF_RUNNING)
+	else if (c->state == PERF_RUNNING ||
+		 (c->state == PERF_STOPPING && m->type == PERF_REPORT))
 		perf_measure_message(c, l, m, total);
-	else if (m->type == PERF_DATA && c->state == PERF_STARTING)
-		return; /* it has begun before all lanes were there */
 }
 
 static void on_room(struct perf_chan *chan, void *user)
@@ -207,45 +226,6 @@ static void on_room(struct perf_chan *chan, void *user)
 
 	if (l)
 		perf_flow_room(&l->flow);
-}
-
-/* Worth another attempt: nobody there yet, a host that is starting. */
-static bool may_pass(int code)
-{
-	return code == SNET_EUNREACH || code == SNET_ETIMEOUT || code == SNET_ELOST ||
-	       code == SNET_ERESOLVE || code == SNET_OK;
-}
-
-static void say_waiting(struct perf_client *c, snet_time now)
-{
-	char url[SNET_URL_TEXT];
-
-	if (now < c->said + SAY_EVERY)
-		return;
-	c->said = now;
-	out_event("waiting", out_text("for", snet_url_print(&c->url, url)),
-		  out_uint("left_ms", (c->o.wait_until - now) / SNET_MS),
-		  out_text("reason", snet_err_name(c->last.code)),
-		  out_text("text", c->last.text));
-}
-
-/* Never met: again, as long as --wait lasts. */
-static void try_again(struct perf_client *c, int code, const char *why)
-{
-	snet_time now = snet_loop_now(c->net->loop);
-
-	snet_fail(&c->last, code ? code : SNET_EUNREACH, "%s", why);
-	close_all(c);
-	if (!may_pass(code) || now >= c->o.wait_until) {
-		perf_client_fail(c, c->last.code, c->last.text);
-		return;
-	}
-	c->state = PERF_DIALLING;
-	say_waiting(c, now);
-	c->backoff = c->backoff ? 2 * c->backoff : SNET_LINK_BACKOFF_MIN;
-	if (c->backoff > SNET_LINK_BACKOFF_MAX)
-		c->backoff = SNET_LINK_BACKOFF_MAX;
-	snet_timer_set(c->net->loop, &c->redial, now + c->backoff);
 }
 
 static void on_down(struct perf_chan *chan, int code, const char *why, void *user)
@@ -264,75 +244,25 @@ static void on_down(struct perf_chan *chan, int code, const char *why, void *use
 		return;
 	}
 	if (!c->met) {
-		try_again(c, code, why);
+		perf_dial_again(c, code, why);
 		return;
 	}
-	if (code == SNET_OK || code == SNET_EUNREACH || code == SNET_ECLOSED ||
-	    code == SNET_ETIMEOUT)
-		code = SNET_ELOST;
-	perf_client_fail(c, code, why);
+	perf_client_lose(c, code, why);
 }
 
 const struct perf_chan_events perf_lane_events = { on_up, on_message, on_room, on_down };
 
-/* ---- dialling */
-
-static void dial_lanes(struct perf_client *c)
-{
-	struct snet_error err = { 0 };
-	const struct snet_addr *to;
-	int rc = SNET_OK;
-
-	if (!c->n_addrs)
-		rc = net_resolve(&c->url, false, c->addrs, &c->n_addrs, &err);
-	if (rc) {
-		try_again(c, rc, err.text);
-		return;
-	}
-	to = &c->addrs[c->next_addr % c->n_addrs];
-	if (!c->met)
-		c->next_addr++; /* the one that has answered stays */
-	if (!c->plan.size)
-		c->plan.size = perf_size_for(c->carrier, c->plan.test, to);
-	while (c->n < c->wanted && !rc) {
-		struct perf_lane *l = &c->lanes[c->n++];
-
-		rc = c->carrier->dial(&l->chan, c->net, &c->url, to,
-				      c->plan.test == PERF_LATENCY, &perf_lane_events, c, &err);
-		if (!rc)
-			perf_flow_init(&l->flow, c->net->loop, l->chan, c->plan.size,
-				       &c->totals);
-	}
-	if (rc) {
-		c->lanes[--c->n].chan = NULL;
-		if (c->met)
-			perf_client_fail(c, rc, err.text);
-		else
-			try_again(c, rc, err.text);
-	}
-}
-
-static void on_redial(struct snet_timer *t, snet_time now)
-{
-	struct perf_client *c = t->user;
-
-	(void)now;
-	if (c->state == PERF_DIALLING)
-		dial_lanes(c);
-}
+/* ---- the tests */
 
 static void begin_plan(struct perf_client *c)
 {
 	c->plan = c->o.opts->plans[c->at];
-	c->state = PERF_DIALLING;
-	c->accepted = 0;
 	c->wanted = c->plan.test == PERF_HANDSHAKES ? 1 : c->plan.parallel;
-	c->since = snet_loop_now(c->net->loop);
 	if (snet_random(&c->session, sizeof(c->session))) {
 		perf_client_fail(c, SNET_EIO, "no random numbers");
 		return;
 	}
-	dial_lanes(c);
+	perf_dial(c);
 }
 
 /* ---- time */
@@ -348,14 +278,8 @@ static void look_after(struct perf_client *c, snet_time now)
 		if (!l->up)
 			continue;
 		if (lossy && c->state == PERF_STARTING && !l->accepted &&
-		    now >= l->asked + ASK_AGAIN) {
-			if (!c->met && now >= c->o.wait_until &&
-			    now >= c->since + c->net->config.handshake_timeout) {
-				perf_client_fail(c, SNET_EUNREACH, "no answer");
-				return;
-			}
+		    now >= l->asked + ASK_AGAIN)
 			ask_start(c, l);
-		}
 		if (lossy && c->met && c->net->config.dead_after != SNET_NEVER &&
 		    now >= l->heard + c->net->config.dead_after) {
 			perf_client_fail(c, SNET_ELOST, "silent for too long");
@@ -369,7 +293,7 @@ static void on_tick(struct snet_timer *t, snet_time now)
 {
 	struct perf_client *c = t->user;
 
-	snet_timer_set(c->net->loop, t, now + TICK);
+	perf_dial_tick(c, now);
 	look_after(c, now);
 	now = snet_now();
 	if (c->state == PERF_RUNNING)
@@ -381,8 +305,11 @@ static void on_tick(struct snet_timer *t, snet_time now)
 	else if (c->state == PERF_STOPPING && c->carrier->lossy && c->lanes[0].chan &&
 		 now >= c->lanes[0].asked + ASK_AGAIN)
 		ask_stop(c);
-	else if (c->state == PERF_STARTING && c->met && now >= c->since + cli.timeout)
+	else if (c->state == PERF_STARTING && c->met && now >= c->dialled + cli.timeout)
 		perf_client_fail(c, SNET_ETIMEOUT, "the server does not begin");
+	snet_timer_set(c->net->loop, t,
+		       c->state == PERF_RUNNING ? perf_report_due(c->o.report, now + TICK)
+						: now + TICK);
 }
 
 /* ---- life */
@@ -399,9 +326,8 @@ int perf_client_new(struct perf_client **out, struct net *n, const struct snet_u
 	c->o = *o;
 	c->carrier = perf_carrier_find(url->scheme);
 	c->tick = (struct snet_timer){ .fn = on_tick, .user = c };
-	c->redial = (struct snet_timer){ .fn = on_redial, .user = c };
 	snet_task_init(&c->later, on_later, c);
-	c->said = snet_loop_now(n->loop); /* the first second goes without a word */
+	perf_dial_init(c);
 	if (snet_timer_set(n->loop, &c->tick, snet_loop_now(n->loop) + TICK)) {
 		free(c);
 		return snet_fail(err, SNET_ENOMEM, "client");
@@ -415,9 +341,9 @@ void perf_client_free(struct perf_client *c)
 {
 	if (!c)
 		return;
-	close_all(c);
+	perf_client_hang_up(c);
 	snet_task_cancel(&c->later);
+	perf_dial_stop(c);
 	snet_timer_stop(c->net->loop, &c->tick);
-	snet_timer_stop(c->net->loop, &c->redial);
 	free(c);
 }

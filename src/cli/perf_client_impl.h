@@ -41,16 +41,21 @@ struct perf_client {
 	struct perf_client_opts o;
 	const struct perf_carrier *carrier;
 	struct snet_addr addrs[NET_ADDRS];
-	size_t n_addrs, next_addr;
-	bool met; /* the server was there at one time */
+	size_t n_addrs, addr;         /* addr: the one that is tried, or was there */
+	struct snet_resolve *resolve; /* its name is being looked up; NULL */
+	bool met;                     /* the server was there at one time */
 
 	enum perf_state state;
 	size_t at; /* of the plans */
 	struct perf_plan plan;
 	uint64_t session;
-	snet_time since; /* the beginning of what it does now */
+	snet_time since;   /* the beginning of what it does now */
+	snet_time dialled; /* the last attempt */
 	struct perf_lane lanes[PERF_PARALLEL_MAX];
 	unsigned n, wanted, accepted;
+	/* The server accepted what was asked then; it counts from there, and what is sent when
+	 * the test runs arrives so much later. */
+	snet_time asked, later_by;
 	struct perf_totals totals; /* of what is received */
 	struct perf_shake shakes[PERF_PARALLEL_MAX];
 	snet_time slowest; /* round trip so far */
@@ -65,6 +70,17 @@ extern const struct perf_chan_events perf_lane_events;
 
 /* The test ends, and so do those that were to follow; code SNET_OK: because it was told to. */
 void perf_client_fail(struct perf_client *c, int code, const char *why);
+
+void perf_client_lose(struct perf_client *c, int code, const char *why);
+void perf_client_hang_up(struct perf_client *c); /* all connections */
+
+/* ---- perf_dial.c */
+void perf_dial_init(struct perf_client *c);
+void perf_dial(struct perf_client *c); /* all connections of a test */
+/* Never met: again, as long as --wait lasts. */
+void perf_dial_again(struct perf_client *c, int code, const char *why);
+void perf_dial_tick(struct perf_client *c, snet_time now);
+void perf_dial_stop(struct perf_client *c);
 
 /* ---- perf_measure.c */
 /* Bytes of a message, for a test that was not told. */

@@ -51,6 +51,8 @@ void perf_flow_send(struct perf_flow *f)
 
 void perf_flow_room(struct perf_flow *f)
 {
+	if (f->owes)
+		perf_flow_say(f, f->owed.type, f->owed.seq);
 	if (f->sends)
 		snet_task_defer(f->loop, &f->pump);
 }
@@ -96,9 +98,13 @@ void perf_flow_tick(struct perf_flow *f, snet_time now)
 void perf_flow_say(struct perf_flow *f, enum perf_type type, uint64_t seq)
 {
 	uint8_t head[PERF_HEAD];
+	int rc;
 
 	perf_message_head(head, type, seq);
-	f->chan->carrier->send(f->chan, head, sizeof(head), f->size);
+	rc = f->chan->carrier->send(f->chan, head, sizeof(head), f->size);
+	/* What is not sent would never be answered; datagrams are said again anyway. */
+	f->owes = rc == SNET_EAGAIN && !is_lossy(f);
+	f->owed = (struct perf_owed){ type, seq };
 }
 
 /* ---- in */
@@ -114,7 +120,7 @@ void perf_flow_report(struct perf_flow *f)
 		.flow_highest = f->highest,
 		.flow_messages = f->messages,
 	};
-	perf_chan_send(f->chan, &m, 0);
+	perf_chan_send_ahead(f->chan, &m);
 }
 
 /* Once in a turn, for all that came in it. */
@@ -179,7 +185,7 @@ void perf_flow_init(struct perf_flow *f, struct snet_loop *l, struct perf_chan *
 
 void perf_flow_stop(struct perf_flow *f)
 {
-	f->sends = false;
+	f->sends = f->owes = false;
 	if (!f->loop)
 		return;
 	snet_task_cancel(&f->pump);

@@ -13,6 +13,12 @@ struct perf_totals {
 	uint64_t bytes, messages, lost;
 };
 
+/* A message that there was no room for. */
+struct perf_owed {
+	enum perf_type type;
+	uint64_t seq;
+};
+
 struct perf_flow {
 	struct snet_loop *loop;
 	struct perf_chan *chan;
@@ -20,7 +26,8 @@ struct perf_flow {
 	uint32_t size;
 	struct snet_task pump, report;
 	/* out */
-	bool sends;
+	bool sends, owes;
+	struct perf_owed owed;
 	uint64_t next;            /* seq of the next DATA */
 	uint64_t acked, lost;     /* as the other side reports */
 	uint64_t window, recover; /* messages; up to here a loss is known already */

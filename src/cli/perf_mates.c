@@ -50,22 +50,14 @@ void perf_mates_say_waiting(struct perf_all *a, const struct perf_mate *m, snet_
 	snet_buf_free(&b);
 }
 
-static void on_down(struct perf_chan *c, int code, const char *why, void *user)
+/* Again, as long as --wait lasts. */
+static void try_again(struct perf_mate *m, int code, const char *why)
 {
-	struct perf_mate *m = user;
 	struct perf_all *a = m->all;
 	snet_time now = snet_loop_now(a->net->loop);
-	bool was_up = m->up;
 
-	(void)c;
-	m->chan = NULL;
-	m->up = false;
-	if (a->stage == STAGE_OVER || m->heard_stop)
-		return;
-	if (was_up || code == SNET_EDENIED || code == SNET_EPROTO || now >= a->wait_until) {
-		if (was_up && code != SNET_EDENIED && code != SNET_EPROTO)
-			code = SNET_ELOST;
-		perf_all_lose(m, code ? code : SNET_EUNREACH, why);
+	if (!perf_may_pass(code) || now >= a->wait_until) {
+		perf_all_lose(m, code, why);
 		return;
 	}
 	snet_fail(&m->last, code ? code : SNET_EUNREACH, "%s", why);
@@ -76,26 +68,72 @@ static void on_down(struct perf_chan *c, int code, const char *why, void *user)
 	snet_timer_set(a->net->loop, &m->redial, now + m->backoff);
 }
 
+static void on_down(struct perf_chan *c, int code, const char *why, void *user)
+{
+	struct perf_mate *m = user;
+	bool was_up = m->up;
+
+	(void)c;
+	m->chan = NULL;
+	m->up = false;
+	if (m->all->stage == STAGE_OVER || m->heard_stop)
+		return;
+	if (!was_up)
+		try_again(m, code, why);
+	else
+		perf_all_lose(m, perf_may_pass(code) ? SNET_ELOST : code, why);
+}
+
 static const struct perf_chan_events mate_events = { on_up, perf_all_message, on_room,
 						     on_down };
 
-void perf_mate_dial(struct perf_mate *m)
+static void dial_at(struct perf_mate *m)
 {
 	struct perf_all *a = m->all;
-	struct snet_addr addrs[NET_ADDRS];
-	struct snet_error err = { 0 };
 	struct snet_url url = m->party->address;
-	size_t n = 0;
-	int rc = net_resolve(&url, false, addrs, &n, &err);
+	struct snet_error err = { 0 };
 
 	url.has_key = true;
 	memcpy(url.key, m->party->key, sizeof(url.key));
-	if (!rc)
-		rc = perf_quic.dial(&m->chan, a->net, &url, &addrs[0], false, &mate_events, m,
-				    &err);
-	if (rc) {
-		m->chan = NULL;
-		perf_all_lose(m, rc, err.text);
+	if (!perf_quic.dial(&m->chan, a->net, &url, &m->addrs[m->addr], false, &mate_events, m,
+			    &err))
+		return;
+	m->chan = NULL;
+	try_again(m, err.code, err.text);
+}
+
+static void on_resolved(const struct snet_addr *v, size_t n, const struct snet_error *err,
+			void *user)
+{
+	struct perf_mate *m = user;
+
+	m->resolve = NULL;
+	m->addr = 0;
+	if (m->all->stage != STAGE_CONNECTING)
+		return;
+	if (!err) {
+		m->n_addrs = n < NET_ADDRS ? n : NET_ADDRS;
+		memcpy(m->addrs, v, m->n_addrs * sizeof(*v));
+	}
+	if (m->n_addrs)
+		dial_at(m);
+	else
+		try_again(m, err->code, err->text);
+}
+
+void perf_mate_dial(struct perf_mate *m)
+{
+	const struct snet_url *url = &m->party->address;
+	struct snet_error err = { 0 };
+
+	if (++m->addr < m->n_addrs) {
+		dial_at(m);
+	} else if (net_numeric(url, &m->addrs[0])) {
+		m->n_addrs = 1;
+		m->addr = 0;
+		dial_at(m);
+	} else if (net_look_up(&m->resolve, m->all->net->loop, url, on_resolved, m, &err)) {
+		try_again(m, err.code, err.text);
 	}
 }
 
@@ -104,7 +142,7 @@ static void on_redial(struct snet_timer *t, snet_time now)
 	struct perf_mate *m = t->user;
 
 	(void)now;
-	if (m->all->stage == STAGE_CONNECTING && !m->chan)
+	if (m->all->stage == STAGE_CONNECTING && !m->chan && !m->resolve)
 		perf_mate_dial(m);
 }
 

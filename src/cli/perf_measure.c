@@ -105,7 +105,7 @@ static void on_shake_down(struct perf_chan *chan, int code, const char *why, voi
 	(void)chan;
 	s->chan = NULL;
 	if (s->client->state == PERF_RUNNING)
-		perf_client_fail(s->client, code == SNET_EUNREACH ? SNET_ELOST : code, why);
+		perf_client_lose(s->client, code, why);
 }
 
 static void shake(struct perf_shake *s)
@@ -163,8 +163,12 @@ void perf_measure_begin(struct perf_client *c, snet_time now)
 
 static void take_report(struct perf_client *c, const struct perf_message *m)
 {
+	struct perf_got got = m->got;
+	uint64_t none = c->later_by / SNET_US;
+
+	got.us = got.us > none ? got.us - none : 0;
 	if (sends(c->plan.test))
-		perf_report_got(c->o.report, PERF_SENT, &m->got);
+		perf_report_got(c->o.report, PERF_SENT, &got);
 }
 
 void perf_measure_message(struct perf_client *c, struct perf_lane *l,

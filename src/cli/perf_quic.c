@@ -179,6 +179,15 @@ static int quic_send(struct perf_chan *c, const uint8_t *p, size_t n, size_t tot
 	return rc;
 }
 
+/* Bytes that wait, wait in stream 0. */
+static int quic_send_ahead(struct perf_chan *c, const uint8_t *p, size_t n)
+{
+	struct quic_chan *q = SNET_OF(c, struct quic_chan, c);
+	struct snet_slice v = { p, n, NULL };
+
+	return snet_peer_send(q->peer, 1, SNET_KIND_DATA, &v, 1);
+}
+
 static size_t quic_send_data(struct perf_chan *c, uint64_t seq, uint32_t size, size_t n)
 {
 	struct quic_chan *q = SNET_OF(c, struct quic_chan, c);
@@ -214,6 +223,7 @@ const struct perf_carrier perf_quic = {
 	.unlisten = quic_unlisten,
 	.dial = quic_dial,
 	.send = quic_send,
+	.send_ahead = quic_send_ahead,
 	.send_data = quic_send_data,
 	.close = quic_close,
 	.size_max = quic_size_max,

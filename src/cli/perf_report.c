@@ -13,6 +13,7 @@
 #define POINT (45 * SNET_MS) /* between two points of the picture, at least */
 #define POINTS 200           /* of a test, at most */
 #define TABLE_MAX (4u << 20)
+#define RATE_MAX 1e18 /* per second; 8 times as much is a number, too */
 
 /* ---- life */
 
@@ -102,7 +103,11 @@ void perf_report_got(struct perf_report *r, enum perf_way way, const struct perf
 /* a per second of what is counted over so many microseconds */
 static uint64_t rate(uint64_t n, uint64_t us)
 {
-	return us ? (uint64_t)((double)n * 1e6 / (double)us) : PERF_NONE;
+	double v = us ? (double)n * 1e6 / (double)us : 0;
+
+	if (!us)
+		return PERF_NONE;
+	return v < RATE_MAX ? (uint64_t)v : (uint64_t)RATE_MAX; /* a server may say anything */
 }
 
 static uint64_t bits(const struct perf_got *from, const struct perf_got *to)
@@ -175,6 +180,13 @@ void perf_report_tick(struct perf_report *r, snet_time now)
 		draw_point(r, now);
 	if (r->every && now >= r->marked + r->every)
 		say_interval(r, now);
+}
+
+snet_time perf_report_due(const struct perf_report *r, snet_time until)
+{
+	snet_time end = r->marked + r->every;
+
+	return r->every && end < until ? end : until;
 }
 
 /* ---- results */

@@ -66,6 +66,8 @@ void perf_report_value(struct perf_report *r, snet_time took, snet_time wire, sn
 void perf_report_got(struct perf_report *r, enum perf_way way, const struct perf_got *g);
 /* From time to time: intervals, points. */
 void perf_report_tick(struct perf_report *r, snet_time now);
+/* When to tick next: at until, or before, if an interval ends before. */
+snet_time perf_report_due(const struct perf_report *r, snet_time until);
 /* The test is over: an event, and a row. */
 void perf_report_end(struct perf_report *r, bool complete, snet_time now);
 /* A row that somebody else has measured. */

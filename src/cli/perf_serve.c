@@ -5,6 +5,7 @@
 #include <string.h>
 
 #include "base/list.h"
+#include "cli/groups.h"
 #include "cli/out.h"
 #include "cli/perf.h"
 #include "cli/perf_flow.h"
@@ -14,6 +15,7 @@
 #define TICK (50 * SNET_MS)
 #define SWEEP SNET_SEC
 #define GUESTS_MAX 512
+#define BYTES_MAX (256u << 20)   /* of a message on each connection of a test, together */
 #define PATIENCE (10 * SNET_SEC) /* with a guest who wants nothing */
 #define OVERTIME (3 * SNET_SEC)  /* of a test that nobody ends */
 
@@ -192,7 +194,15 @@ static bool is_too_much(const struct guest *g, const struct perf_plan *p)
 
 	return p->time_ms * SNET_MS > g->serve->most ||
 	       p->size > t->size_max(&g->chan->remote) ||
+	       (uint64_t)p->size * p->parallel > BYTES_MAX ||
 	       (t->lossy && p->test == PERF_HANDSHAKES);
+}
+
+/* One more connection of the test that runs: by the same way, for the same. */
+static bool is_of(const struct session *t, const struct guest *g, const struct perf_plan *p)
+{
+	return t->came < t->plan.parallel && t->carrier == g->chan->carrier &&
+	       p->test == t->plan.test && p->size == t->plan.size;
 }
 
 static void take_start(struct guest *g, const struct perf_message *m)
@@ -204,7 +214,7 @@ static void take_start(struct guest *g, const struct perf_message *m)
 	} else if (t->active && m->session != t->id) {
 		refuse(g, m->session, PERF_BUSY);
 	} else if (g->joined || is_too_much(g, &m->plan) ||
-		   (t->active && t->came >= t->plan.parallel)) {
+		   (t->active && !is_of(t, g, &m->plan))) {
 		refuse(g, m->session, PERF_TOO_MUCH);
 	} else {
 		if (!t->active)
@@ -213,11 +223,20 @@ static void take_start(struct guest *g, const struct perf_message *m)
 	}
 }
 
+/* Tests of what arrives here: the client is told. */
+static bool counts(enum perf_test t)
+{
+	return t == PERF_MESSAGES || t == PERF_SEND || t == PERF_BOTH;
+}
+
 static void take_stop(struct guest *g, const struct perf_message *m)
 {
+	const struct perf_message stopped = { .type = PERF_STOPPED, .session = m->session };
 	bool ours = g->joined && m->session == g->serve->session.id;
 
-	answer(g, PERF_STOPPED, m->session);
+	if (ours && counts(g->serve->session.plan.test))
+		perf_flow_report(&g->flow);
+	perf_chan_send_ahead(g->chan, &stopped);
 	if (ours)
 		end_session(g->serve, true);
 }
@@ -318,11 +337,8 @@ static void on_accept(struct perf_chan *c, void *user)
 
 static void look_after(struct perf_serve *s, struct guest *g, bool *reported, snet_time now)
 {
-	enum perf_test test = s->session.plan.test;
-	bool bulk = test == PERF_MESSAGES || test == PERF_SEND || test == PERF_BOTH;
-
 	perf_flow_tick(&g->flow, now);
-	if (bulk && (!*reported || g->chan->carrier->lossy))
+	if (counts(s->session.plan.test) && (!*reported || g->chan->carrier->lossy))
 		perf_flow_report(&g->flow);
 	*reported = true;
 }
@@ -391,7 +407,7 @@ static void say_listening(struct perf_serve *s, const struct port *p)
 		snet_keyid_print(snet_identity_keyid(s->net->identity), key);
 	} else {
 		if (snet_addr_is_any(&a))
-			net_usable(&a, a.sa.sa_family);
+			net_usable(&a, cli.only_ipv6 ? AF_INET6 : AF_INET);
 		snprintf(url, sizeof(url), "%s://%s", p->carrier->scheme,
 			 snet_addr_print(&a, text));
 	}
@@ -418,6 +434,12 @@ int perf_serve_listen(struct perf_serve *s, const struct snet_url *at, struct sn
 	s->n_ports++;
 	say_listening(s, p);
 	return SNET_OK;
+}
+
+void perf_serve_stop(struct perf_serve *s)
+{
+	if (s)
+		end_session(s, false);
 }
 
 void perf_serve_free(struct perf_serve *s)

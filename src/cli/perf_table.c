@@ -95,6 +95,17 @@ static bool has_times(enum perf_test t)
 	return t == PERF_LATENCY || t == PERF_ROUNDS || t == PERF_HANDSHAKES;
 }
 
+/* As the kernel saw the packets. */
+static void add_wire(struct snet_buf *b, const struct perf_report *r,
+		     const struct perf_result *t)
+{
+	snet_buf_fmt(b, "%s%-20s", r->parties ? "          " : "", "  on the wire");
+	cell(b, perf_text_ns, t->wire_p50_ns);
+	cell(b, perf_text_ns, PERF_NONE);
+	cell(b, perf_text_ns, t->wire_p99_ns);
+	snet_buf_u8(b, '\n');
+}
+
 static void add_lines(struct snet_buf *b, const struct perf_report *r, bool times)
 {
 	static const char *const heads[2][6] = {
@@ -135,6 +146,8 @@ static void add_lines(struct snet_buf *b, const struct perf_report *r, bool time
 		if (times)
 			cell(b, perf_text_count, t->lost_messages);
 		snet_buf_str(b, t->complete ? "\n" : "  (incomplete)\n");
+		if (times && t->wire_p50_ns != PERF_NONE)
+			add_wire(b, r, t);
 	}
 	if (begun)
 		snet_buf_u8(b, '\n');

@@ -8,13 +8,14 @@
 
 #include "cli/groups.h"
 #include "cli/perf_chan.h"
+#include "cli/perf_frames.h"
 #include "io/loop.h"
-#include "wire/frame.h"
 
 #define CHANS_MAX 256     /* that came by one listener */
 #define READ_BYTES 262144 /* in one call */
 #define READS 4           /* in one turn */
 #define OUT_HIGH 262144   /* bytes waiting from which no DATA is taken */
+#define UNSENT 524288     /* bytes with the kernel that it has not sent once */
 #define AT_ONCE 16384     /* bytes of a message that is not copied */
 #define ACCEPTS 64        /* in one turn */
 
@@ -35,16 +36,11 @@ struct tcp_chan {
 	struct snet_io *io;
 	struct snet_timer timer; /* of connecting */
 	struct snet_task flush;
-	struct snet_buf out; /* the first `sent` bytes are with the kernel */
-	size_t sent;
+	struct snet_buf out;  /* the first `sent` bytes are with the kernel */
+	size_t sent, largest; /* largest: message so far */
 	bool up, wants_room, busy, closed;
 	bool said; /* anything at all */
-	/* reading: the frame's length, then as much of it as a message can be without filler */
-	uint8_t head[SNET_FRAME_HEAD];
-	unsigned have;
-	uint32_t total, left;
-	uint8_t body[PERF_MESSAGE_MAX];
-	size_t body_n;
+	struct perf_frames in;
 };
 
 static void destroy(struct tcp_chan *t)
@@ -78,6 +74,15 @@ static void done(struct tcp_chan *t)
 
 /* ---- out */
 
+/* Who does not read what we answer is not read either, or it would all be kept here. More than
+ * one message each way is never under way, so that not both sides wait for each other. */
+static void want(struct tcp_chan *t)
+{
+	bool full = t->out.n - t->sent > OUT_HIGH + t->largest;
+
+	snet_io_want(t->io, (full ? 0 : SNET_READ) | (t->out.n || !t->up ? SNET_WRITE : 0));
+}
+
 static void flush(struct tcp_chan *t)
 {
 	ssize_t k = 1;
@@ -93,7 +98,7 @@ static void flush(struct tcp_chan *t)
 	}
 	if (t->sent == t->out.n)
 		t->sent = t->out.n = 0;
-	snet_io_want(t->io, SNET_READ | (t->out.n || !t->up ? SNET_WRITE : 0));
+	want(t);
 	if (t->wants_room && !t->out.n && t->up) {
 		t->wants_room = false;
 		t->c.ev->on_room(&t->c, t->c.user);
@@ -112,8 +117,14 @@ static void on_flush(struct snet_task *task)
 /* Into the buffer, and out at the end of the turn with all else. */
 static int gather(struct tcp_chan *t, const struct iovec *v, int n, size_t skip)
 {
-	size_t start = t->out.n;
+	size_t start;
 
+	if (t->sent > OUT_HIGH) { /* large ones: room for the next */
+		t->out.n -= t->sent;
+		memmove(t->out.p, t->out.p + t->sent, t->out.n);
+		t->sent = 0;
+	}
+	start = t->out.n;
 	for (int i = 0; i < n; i++) {
 		size_t k = skip < v[i].iov_len ? skip : v[i].iov_len;
 		int rc = snet_buf_add(&t->out, (uint8_t *)v[i].iov_base + k, v[i].iov_len - k);
@@ -147,6 +158,8 @@ static int tcp_send(struct perf_chan *c, const uint8_t *p, size_t n, size_t tota
 		v[2] = (struct iovec){ b->data, total - n };
 	snet_frame_head(head, (uint32_t)total);
 	t->said = true;
+	if (total > t->largest)
+		t->largest = total;
 	if (t->up && !t->out.n && total >= AT_ONCE)
 		k = sendmsg(t->fd, &m, MSG_DONTWAIT | MSG_NOSIGNAL);
 	rc = gather(t, v, b ? 3 : 2, k > 0 ? (size_t)k : 0);
@@ -172,43 +185,16 @@ static size_t tcp_send_data(struct perf_chan *c, uint64_t seq, uint32_t size, si
 
 /* ---- in */
 
-static bool begin_frame(struct tcp_chan *t)
-{
-	t->total = t->left = snet_get_be32(t->head);
-	t->body_n = 0;
-	return t->total && t->total <= PERF_SIZE_MAX;
-}
-
 static int parse(struct tcp_chan *t, const uint8_t *p, size_t n)
 {
-	while (n && !t->closed) {
-		size_t k;
+	int rc = 1;
 
-		if (t->have < SNET_FRAME_HEAD) {
-			t->head[t->have++] = *p++;
-			n--;
-			if (t->have == SNET_FRAME_HEAD && !begin_frame(t))
-				return SNET_EPROTO;
-			continue;
-		}
-		k = n < t->left ? n : t->left;
-		if (t->body_n < sizeof(t->body)) {
-			size_t keep = sizeof(t->body) - t->body_n;
-
-			keep = keep < k ? keep : k;
-			memcpy(t->body + t->body_n, p, keep);
-			t->body_n += keep;
-		}
-		p += k;
-		n -= k;
-		t->left -= (uint32_t)k;
-		if (t->left)
-			continue;
-		t->have = 0;
-		if (perf_chan_input(&t->c, t->body, t->body_n, t->total))
+	while (n && rc > 0 && !t->closed) {
+		rc = perf_frames_take(&t->in, &p, &n);
+		if (rc > 0 && perf_chan_input(&t->c, t->in.body, t->in.body_n, t->in.total))
 			return SNET_EPROTO;
 	}
-	return SNET_OK;
+	return rc < 0 ? rc : SNET_OK;
 }
 
 static void read_some(struct tcp_chan *t)
@@ -276,9 +262,10 @@ static void on_timer(struct snet_timer *timer, snet_time now)
 /* A host that vanishes is noticed as soon as it is over QUIC. */
 static void set_up(int fd)
 {
-	int one = 1, s, ms;
+	int one = 1, unsent = UNSENT, s, ms;
 
 	setsockopt(fd, IPPROTO_TCP, TCP_NODELAY, &one, sizeof(one));
+	setsockopt(fd, IPPROTO_TCP, TCP_NOTSENT_LOWAT, &unsent, sizeof(unsent));
 	if (cli.keep_alive > 3600 * SNET_SEC)
 		return;
 	ms = (int)(3 * cli.keep_alive / SNET_MS);
@@ -315,6 +302,17 @@ static struct tcp_chan *chan_new(struct snet_loop *l, int fd, const struct snet_
 	return t;
 }
 
+/* An IPv6 socket says ::ffff:192.0.2.1 for IPv4. */
+static void unmap(struct snet_addr *a)
+{
+	struct sockaddr_in in = { .sin_family = AF_INET, .sin_port = a->in6.sin6_port };
+
+	if (a->sa.sa_family != AF_INET6 || !IN6_IS_ADDR_V4MAPPED(&a->in6.sin6_addr))
+		return;
+	memcpy(&in.sin_addr, a->in6.sin6_addr.s6_addr + 12, 4);
+	a->in = in;
+}
+
 static void take_connection(struct perf_listener *l, int fd, const struct snet_addr *from)
 {
 	struct tcp_chan *t;
@@ -347,6 +345,7 @@ static void on_connection(struct snet_io *io, int ready, void *user)
 
 		if (fd < 0)
 			return;
+		unmap(&from);
 		take_connection(l, fd, &from);
 	}
 }
@@ -363,10 +362,14 @@ static void tcp_unlisten(struct perf_listener *l)
 
 static int open_port(struct perf_listener *l, const struct snet_addr *at)
 {
-	int one = 1;
+	int one = 1, only = !snet_addr_is_any(at);
 
+	if (l->fd >= 0)
+		close(l->fd);
 	l->fd = socket(at->sa.sa_family, SOCK_STREAM | SOCK_NONBLOCK | SOCK_CLOEXEC, 0);
 	setsockopt(l->fd, SOL_SOCKET, SO_REUSEADDR, &one, sizeof(one));
+	if (at->sa.sa_family == AF_INET6)
+		setsockopt(l->fd, IPPROTO_IPV6, IPV6_V6ONLY, &only, sizeof(only));
 	return l->fd < 0 || bind(l->fd, &at->sa, snet_addr_len(at)) || listen(l->fd, 4096);
 }
 
@@ -374,11 +377,11 @@ static int tcp_listen(struct perf_listener **out, struct net *n, const struct sn
 		      void (*fn)(struct perf_chan *c, void *user), void *user,
 		      struct snet_error *err)
 {
-	struct snet_addr addrs[NET_ADDRS];
+	struct snet_addr addrs[2];
 	struct perf_listener *l;
 	char text[SNET_ADDR_TEXT];
-	size_t k = 0;
-	int rc = net_resolve(at, true, addrs, &k, err);
+	size_t k;
+	int rc = perf_listen_where(at, addrs, &k, err);
 
 	if (rc)
 		return rc;
@@ -386,8 +389,8 @@ static int tcp_listen(struct perf_listener **out, struct net *n, const struct sn
 	if (!l)
 		return snet_fail(err, SNET_ENOMEM, "listener");
 	*l = (struct perf_listener){ .loop = n->loop, .fd = -1, .on_accept = fn, .user = user };
-	if (open_port(l, &addrs[0]))
-		rc = snet_fail(err, SNET_EBIND, "%s: %s", snet_addr_print(&addrs[0], text),
+	if (open_port(l, &addrs[0]) && (k == 1 || open_port(l, &addrs[1])))
+		rc = snet_fail(err, SNET_EBIND, "%s: %s", snet_addr_print(&addrs[k - 1], text),
 			       strerror(errno));
 	else
 		l->io = snet_io_new(l->loop, l->fd, on_connection, l);

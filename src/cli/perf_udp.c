@@ -355,10 +355,10 @@ static int udp_listen(struct perf_listener **out, struct net *n, const struct sn
 	static const struct snet_udp_events events = { on_any_datagram, NULL,
 						       on_any_unreachable, on_any_writable };
 	static const struct snet_udp_opts o = { 0 };
-	struct snet_addr addrs[NET_ADDRS];
+	struct snet_addr addrs[2];
 	struct perf_listener *l;
-	size_t k = 0;
-	int rc = net_resolve(at, true, addrs, &k, err);
+	size_t k;
+	int rc = perf_listen_where(at, addrs, &k, err);
 
 	if (rc)
 		return rc;
@@ -370,6 +370,8 @@ static int udp_listen(struct perf_listener **out, struct net *n, const struct sn
 	rc = snet_random(l->secret, sizeof(l->secret));
 	if (!rc)
 		rc = snet_udp_open(&l->udp, n->loop, &addrs[0], -1, &o, &events, l, err);
+	if (rc && k > 1)
+		rc = snet_udp_open(&l->udp, n->loop, &addrs[1], -1, &o, &events, l, err);
 	if (rc)
 		free(l);
 	else

@@ -84,6 +84,23 @@ total() {
 	is '.got == 2'
 }
 
+@test "two doors to one target: answers come from the one that was spoken to" {
+	talk
+	start_ready link snet-link --listen 127.0.0.1:0 --to "udp://$target" --listen 127.0.0.1:0 --to "udp://$target"
+	mapfile -t doors < <(jq -r 'select(.event == "listening").address | sub("udp://"; "")' "$BATS_TEST_TMPDIR/link.out")
+	[ "${#doors[@]}" -eq 2 ]
+	for i in 1 0 1; do
+		tell send me "${doors[i]}" "by-$i"
+		ask recv target 5000
+		[[ $heard == *" by-$i" ]]
+		tell send target "${heard%% *}" "back-$i"
+		ask recv me 5000
+		[ "$heard" = "${doors[i]} back-$i" ]
+	done
+	quit link
+	[ "$status" -eq 0 ]
+}
+
 @test "what is larger than --mtu is dropped" {
 	talk
 	emulate --mtu 1500
@@ -736,4 +753,59 @@ refused() {
 	[ "$(grep -c 'sum 3 3$' <<<"$stderr")" -eq 3 ]
 	run -3 timeout 60 snet-party --spawn 2 --link no-such-preset -- true
 	run -2 snet-party -i 0 --link wan-100 roster.json
+}
+
+# name_server: knows every name but those that begin with "silent", which it says nothing about, and "no", which do not
+# exist; programs ask it. Whoever is asked about is printed.
+name_server() {
+	command -v python3 >/dev/null || skip "no python3"
+	start dns python3 -u -c '
+import socket, struct
+s = socket.socket(socket.AF_INET, socket.SOCK_DGRAM)
+s.bind(("127.0.0.1", 0))
+print(s.getsockname()[1])
+while True:
+    q, who = s.recvfrom(512)
+    end = q.index(b"\0", 12) + 5
+    name, kind = q[13:13 + q[12]], struct.unpack(">H", q[end - 4:end - 2])[0]
+    print(name.decode())
+    if name.startswith(b"silent"): continue
+    yes = kind == 1 and not name.startswith(b"no")
+    a = b"\xc0\x0c" + struct.pack(">HHIH", 1, 1, 0, 4) + socket.inet_aton("127.0.0.1") if yes else b""
+    head = struct.pack(">HHHHH", 0x8183 if name.startswith(b"no") else 0x8180, 1, yes, 0, 0)
+    s.sendto(q[:2] + head + q[12:end] + a, who)
+'
+	wait_until test -s "$BATS_TEST_TMPDIR/dns.out"
+	export SNET_DNS
+	SNET_DNS=127.0.0.1:$(head -n 1 "$BATS_TEST_TMPDIR/dns.out")
+}
+
+@test "names are looked up; silent name servers neither hold it up for ever, nor from ending" {
+	name_server
+	start_ready link snet-link -q --listen udp://here.example.test:0 --to udp://there.example.test:9
+	[[ $addr == udp://127.0.0.1:* ]]
+	quit link
+	[ "$status" -eq 0 ]
+	start link snet-link -q --listen 127.0.0.1:0 --to tcp://silent.example.test:9
+	wait_until grep -q "^silent" "$BATS_TEST_TMPDIR/dns.out"
+	before=$SECONDS
+	quit link
+	[ "$status" -eq 0 ]
+	[ $((SECONDS - before)) -le 2 ]
+	run --separate-stderr snet-link -q --listen 127.0.0.1:0 --to udp://no.example.test:9
+	failed_with 4 cannot_resolve
+	[[ $(jq -r .text <<<"${lines[-1]}") == *"no.example.test"* ]]
+	run --separate-stderr snet-link -q --listen 127.0.0.1:0 --to udp://silent-too.example.test:9
+	failed_with 7 timeout
+	[[ $(jq -r .text <<<"${lines[-1]}") == *"silent-too.example.test"* ]]
+}
+
+@test "a roster of names: the doors are known by addresses, and the parties keep their names" {
+	name_server
+	snet-keygen --net 3 -d "$BATS_TEST_TMPDIR/net" --at quic://party.example.test:9100 >/dev/null
+	start_ready link snet-link -q -r "$BATS_TEST_TMPDIR/net/roster.json" --out "$BATS_TEST_TMPDIR/net/%.json"
+	[ "$(jq -r .parties[0].address "$BATS_TEST_TMPDIR/net/0.json")" = quic://party.example.test:9100 ]
+	[[ $(jq -r .parties[1].address "$BATS_TEST_TMPDIR/net/0.json") == quic://127.0.0.1:* ]]
+	quit link
+	[ "$status" -eq 0 ]
 }

@@ -87,6 +87,23 @@ check_all() {
 	[ "$status" -eq 2 ]
 }
 
+@test "a server at every address is there over IPv4 and IPv6" {
+	for scheme in tcp udp quic; do
+		start_ready "$scheme" snet-perf -q --insecure --serve "$scheme://:0"
+		port=$(jq -r 'select(.event == "listening").port' "$BATS_TEST_TMPDIR/$scheme.out")
+		for host in 127.0.0.1 "[::1]"; do
+			addr=$scheme://$host:$port
+			ask --insecure -T latency -w 0
+			[ "$status" -eq 0 ] || { echo "$addr: $status: $output"; return 1; }
+			result latency '.count > 0'
+		done
+		wait_event "$scheme" perf.served '.address | startswith("127.0.0.1:")'
+		wait_event "$scheme" perf.served '.address | startswith("[::1]:")'
+	done
+	run --separate-stderr snet-perf -4 -q --insecure --serve "tcp://[::1]:0"
+	[ "$status" -ne 0 ]
+}
+
 @test "the server says what it has served, and to whom" {
 	perf server quic
 	ask -T latency -T send -s 1k --parallel 2
@@ -120,6 +137,9 @@ latency 4096 3 200" ]
 	# all that was counted in intervals is in the result, but for those that were left out
 	jq -es 'map(select(.event == "perf.interval")) as $i | (.[] | select(.event == "perf.result").count) as $n |
 		([$i[].count] | add) >= $n and ([$i[] | select(.omitted | not).count] | add) <= $n' <<<"$output"
+	# as often as that, also when it is less than a server reports
+	ask -T latency --time 400ms --every 20ms
+	[ "$(jq -s 'map(select(.event == "perf.interval")) | length' <<<"$output")" -ge 12 ]
 	ask -T both --time 300ms --every 100ms
 	jq -es 'map(select(.event == "perf.interval")) | any(.sent_bits_per_s > 0) and any(.received_bits_per_s > 0)' \
 		<<<"$output"
@@ -225,6 +245,124 @@ lost() {
 	[ "$status" -eq 0 ]
 }
 
+# name_server: knows every name but those that begin with "silent", which it says nothing about, and "no", which do not
+# exist, nor, until there is a file dns.late, those that begin with "late"; programs ask it. Whoever is asked about is
+# printed.
+name_server() {
+	command -v python3 >/dev/null || skip "no python3"
+	start dns python3 -u -c '
+import os, socket, struct, sys
+s = socket.socket(socket.AF_INET, socket.SOCK_DGRAM)
+s.bind(("127.0.0.1", 0))
+print(s.getsockname()[1])
+while True:
+    q, who = s.recvfrom(512)
+    end = q.index(b"\0", 12) + 5
+    name, kind = q[13:13 + q[12]], struct.unpack(">H", q[end - 4:end - 2])[0]
+    print(name.decode())
+    if name.startswith(b"silent"): continue
+    no = name.startswith(b"no") or name.startswith(b"late") and not os.path.exists(sys.argv[1])
+    yes = kind == 1 and not no
+    a = b"\xc0\x0c" + struct.pack(">HHIH", 1, 1, 0, 4) + socket.inet_aton("127.0.0.1") if yes else b""
+    head = struct.pack(">HHHHH", 0x8183 if no else 0x8180, 1, yes, 0, 0)
+    s.sendto(q[:2] + head + q[12:end] + a, who)
+' "$BATS_TEST_TMPDIR/dns.late"
+	wait_until test -s "$BATS_TEST_TMPDIR/dns.out"
+	export SNET_DNS
+	SNET_DNS=127.0.0.1:$(head -n 1 "$BATS_TEST_TMPDIR/dns.out")
+}
+
+asked() {
+	grep -q "^$1" "$BATS_TEST_TMPDIR/dns.out"
+}
+
+@test "names are looked up, of servers and of where to listen" {
+	name_server
+	for scheme in quic tcp udp; do
+		start_ready "$scheme" snet-perf -q --insecure --serve "$scheme://here.example.test:0"
+		port=$(jq -r 'select(.event == "listening").port' "$BATS_TEST_TMPDIR/$scheme.out")
+		addr=$scheme://there.example.test:$port
+		ask --insecure -T latency
+		[ "$status" -eq 0 ]
+		result latency '.count > 0'
+		[ "$(jq -r 'select(.event == "perf.summary").address' <<<"$output")" = "$addr" ]
+	done
+	asked here
+	asked there
+}
+
+@test "a name that is not known is an error that names it; name servers that are silent hold up nobody" {
+	name_server
+	addr=udp://no.example.test:9
+	ask -w 0
+	failed_with 4 cannot_resolve
+	[[ $(jq -r .text <<<"${lines[-1]}") == *"no.example.test"* ]]
+	addr=tcp://silent.example.test:9
+	ask -w 500ms
+	failed_with 7 timeout
+	# told to end while it asks: it ends
+	start client snet-perf -q --insecure "quic://silent-client.example.test:9"
+	start server snet-perf -q --insecure --serve tcp://127.0.0.1:0 quic://silent-server.example.test:0
+	for who in client server; do
+		wait_until asked "silent-$who"
+		before=$SECONDS
+		quit $who
+		[ "$status" -eq 0 ]
+		[ $((SECONDS - before)) -le 2 ]
+	done
+	run --separate-stderr snet-perf -q --insecure --serve quic://no.example.test:0
+	failed_with 4 cannot_resolve
+}
+
+@test "a name that begins to be known is waited for" {
+	name_server
+	perf server tcp
+	port=${addr##*:}
+	start ask snet-perf -q --insecure --time 100ms -T latency "tcp://late.example.test:$port"
+	wait_event ask waiting '.reason == "cannot_resolve" and (.text | contains("late.example.test"))'
+	touch "$BATS_TEST_TMPDIR/dns.late"
+	finish ask
+	[ "$status" -eq 0 ]
+}
+
+@test "a slow link: figures of both ways at once, although reports have to wait behind bytes" {
+	start_ready server snet-perf -q --insecure --serve quic://127.0.0.1:0 tcp://127.0.0.1:0
+	for scheme in quic tcp; do
+		at=$(jq -r "select(.event == \"listening\").address | select(startswith(\"$scheme\"))" "$BATS_TEST_TMPDIR/server.out")
+		at=${at%%#*}
+		kind=${scheme/quic/udp}
+		start_ready "link-$scheme" snet-link -q --rtt 40ms --rate 4mbit --mtu 1500 --listen "$kind://127.0.0.1:0" --to "$kind://${at#*://}"
+		door=$(jq -r 'select(.event == "listening").address' "$BATS_TEST_TMPDIR/link-$scheme.out")
+		run --separate-stderr snet-perf -q --insecure -T both --time 1500ms "$scheme://${door#*://}"
+		[ "$status" -eq 0 ]
+		result both '.sent_bits_per_s > 1e5 and .sent_bits_per_s < 5e6 and .received_bits_per_s > 1e5 and .received_bits_per_s < 5e6'
+		# not so much is under way that the next test would have to wait
+		wait_event server perf.served ".transport == \"$scheme\""
+		jq -e '.complete and .time_ms < 3500' <<<"$event"
+	done
+}
+
+@test "a test that is shorter than a round trip has a figure, too" {
+	perf server tcp
+	start_ready link snet-link -q --rtt 300ms --listen tcp://127.0.0.1:0 --to "$addr"
+	addr=$(jq -r 'select(.event == "listening").address' "$BATS_TEST_TMPDIR/link.out")
+	ask -T send --time 100ms
+	[ "$status" -eq 0 ]
+	result send '.sent_bits_per_s > 0 and .complete'
+}
+
+@test "a server that is told to end says what it has served so far" {
+	perf server udp
+	start ask snet-perf -q --insecure --time 20s --every 50ms -T send "$addr"
+	wait_event ask perf.interval '.sent_messages > 0'
+	quit server
+	[ "$status" -eq 0 ]
+	jq -es 'map(select(.event == "perf.served")) | length == 1 and (.[0].complete | not) and .[0].received_messages > 0' \
+		"$BATS_TEST_TMPDIR/server.out"
+	finish ask
+	failed_with 6 peer_lost ask
+}
+
 @test "keys: pinned, refused, none" {
 	perf server quic
 	run --separate-stderr snet-perf -q --time 100ms -T latency "$addr"
@@ -251,6 +389,37 @@ lost() {
 	perf another udp
 	ask -T send -s 1MiB
 	failed_with 10 policy
+	perf third tcp
+	ask -T send -s 16MiB --parallel 17
+	failed_with 10 policy
+	ask -T latency -s 16MiB --parallel 2 --time 1s
+	[ "$status" -eq 0 ]
+	result latency '.count > 0 and .parallel == 2'
+}
+
+@test "who does not read what he asks for costs a server no more than a few messages" {
+	command -v python3 >/dev/null || skip "no python3"
+	perf server tcp
+	python3 - "${addr#*://}" <<-'END'
+	import socket, struct, sys
+	host, port = sys.argv[1].split(":")
+	s = socket.create_connection((host, int(port)))
+	s.setsockopt(socket.SOL_SOCKET, socket.SO_SNDTIMEO, struct.pack("ll", 1, 0))
+	frame = lambda b: struct.pack(">I", len(b)) + b
+	s.sendall(frame(b"\x50" + bytes(7) + b"\1" + struct.pack(">BIIH", 0, 65536, 20000, 1) + bytes(16)))
+	ping = frame(b"\x54" + bytes(8) + bytes(65527))
+	sent = 0
+	try:
+	    while sent < 200 << 20: sent += s.send(ping * 4)
+	except OSError:
+	    pass
+	assert sent < 64 << 20, sent # it stops to read
+	END
+	rss=$(awk '/^VmRSS/ { print $2 }' "/proc/${pid[server]}/status")
+	[ -n "${SNET_SANITIZED:-}" ] || [ "$rss" -lt 40000 ]
+	wait_event server perf.served '.complete | not'
+	ask -T latency
+	[ "$status" -eq 0 ]
 }
 
 @test "-H: a table and a histogram, and nothing that is JSON" {
@@ -307,6 +476,10 @@ lost() {
 	run --separate-stderr snet-perf --insecure quic://127.0.0.1:9 quic://127.0.0.1:10
 	[ "$status" -eq 2 ]
 	run --separate-stderr snet-perf --insecure --serve -T latency
+	[ "$status" -eq 2 ]
+	run --separate-stderr snet-perf --insecure --serve --time 1s
+	[ "$status" -eq 2 ]
+	run --separate-stderr snet-perf --insecure --longest 1s tcp://127.0.0.1:9
 	[ "$status" -eq 2 ]
 	run --separate-stderr snet-perf --insecure --serve tcp://127.0.0.1:0 tcp://127.0.0.1:0
 	[ "$status" -eq 2 ]
@@ -377,6 +550,94 @@ garbage() {
 	done
 }
 
+# evil HOW: a tcp server that says what no server says; in $addr.
+evil() {
+	command -v python3 >/dev/null || skip "no python3"
+	start evil python3 -u -c '
+import os, socket, struct, sys
+s = socket.create_server(("127.0.0.1", 0))
+print(s.getsockname()[1])
+frame = lambda b: struct.pack(">I", len(b)) + b
+how = sys.argv[1]
+while True:
+    c, _ = s.accept()
+    start = c.recv(100)
+    session = start[5:13]
+    accept = frame(b"\x52" + session)
+    most = b"\xff" * 8
+    data = frame(b"\x58" + bytes(8) + bytes(1000))
+    say = {"garbage": os.urandom(1) + b"\xff" + os.urandom(500), "empty": bytes(4), "other": frame(b"\x52" + bytes(8)) * 5,
+           "early": data * 100, "again": accept * 50, "gone": accept,
+           "large": accept + frame(b"\x59" + most * 5) * 3, "back": accept + frame(b"\x59" + most * 5) + frame(b"\x59" + bytes(40)),
+           "ping": accept + frame(b"\x54" + bytes(15)), "ahead": accept + frame(b"\x56" + b"\xff" * 7 + b"\xfe" + bytes(55)) * 20,
+           "refuse": frame(b"\x53" + session + b"\1" + b"\xff" * 4), "why": frame(b"\x53" + session + b"\xff" * 5), "silent": b""}[how]
+    try:
+        c.sendall(say)
+        while how != "gone" and c.recv(65536): pass
+    except OSError: pass
+    c.close()
+' "$1"
+	wait_until test -s "$BATS_TEST_TMPDIR/evil.out"
+	addr=tcp://127.0.0.1:$(head -n 1 "$BATS_TEST_TMPDIR/evil.out")
+}
+
+@test "a server that says what no server says: an error, or a figure, but neither a crash nor a client that hangs" {
+	while read -r how test want reason; do
+		evil "$how"
+		ask -T "$test" -t 500ms
+		if [ "$want" -eq 0 ]; then
+			[ "$status" -eq 0 ] || { echo "$how: $status: $output"; return 1; }
+		else
+			failed_with "$want" "$reason" || { echo "$how: $status: $output"; return 1; }
+		fi
+		summary true
+		quit evil || true
+		rm "$BATS_TEST_TMPDIR/evil.out"
+	done <<-'END'
+	garbage latency 8 protocol
+	empty latency 8 protocol
+	other latency 7 timeout
+	silent latency 7 timeout
+	early latency 7 timeout
+	again send 0
+	gone latency 6 peer_lost
+	large send 0
+	back both 0
+	ping latency 8 protocol
+	ahead rounds 0
+	refuse latency 10 policy
+	why latency 8 protocol
+	END
+}
+
+@test "several clients at once: one is served, the others are told to wait, and none disturbs it" {
+	perf server quic
+	start first snet-perf -q -k "$skey" --time 60s --every 50ms -T latency "$addr"
+	wait_event first perf.interval
+	for i in 1 2 3 4; do start "c$i" snet-perf -q -k "$skey" --time 100ms -T send --parallel 4 "$addr"; done
+	for i in 1 2 3 4; do
+		finish "c$i"
+		failed_with 10 policy "c$i"
+	done
+	run is_gone first
+	[ "$status" -ne 0 ]
+	kill -INT "${pid[first]}"
+	finish first
+	[ "$status" -eq 0 ]
+	jq -es 'map(select(.event == "perf.result"))[0].count > 10' "$BATS_TEST_TMPDIR/first.out"
+	wait_event server perf.served '.test == "latency" and .refused >= 4'
+}
+
+@test "stdout that is gone: an error, and not a signal" {
+	perf server tcp
+	run --separate-stderr bash -c 'snet-perf -q --insecure -T latency --time 300ms --every 20ms "$1" | head -n 1; exit "${PIPESTATUS[0]}"' _ "$addr"
+	[ "$status" -eq 1 ]
+	[[ $stderr == *"stdout: Broken pipe"* ]]
+	run --separate-stderr bash -c 'snet-perf -q --insecure -T latency --time 100ms "$1" >/dev/full' _ "$addr"
+	[ "$status" -eq 1 ]
+	[[ $stderr == *"stdout: No space left on device"* ]]
+}
+
 @test "a test that runs is not disturbed by strangers" {
 	command -v python3 >/dev/null || skip "no python3"
 	perf server udp
@@ -442,6 +703,36 @@ party() {
 		summary '((.complete | not) or .pairs < 3) and .tests >= 1'
 		jq -es '.[-1] | .peer == 2 or (.text | contains("party 2"))' <<<"$output"
 	done
+}
+
+@test "--roster: parties whose options differ are told so, and do not wait for each other" {
+	command -v python3 >/dev/null || skip "no python3"
+	net 2
+	party 0 --time 100ms -T latency -T rounds
+	party 1 --time 100ms -T latency
+	finish p0
+	failed_with 8 protocol p0
+	[[ $(jq -r 'select(.event == "error").text' "$BATS_TEST_TMPDIR/p0.out") == *"party 1"*"the same options"* ]]
+	finish p1
+	[ "$status" -ne 0 ]
+}
+
+@test "--roster: a party that is known by a name, and one whose name nobody knows" {
+	name_server
+	net 2
+	cp "$net/roster.json" "$BATS_TEST_TMPDIR/all.json"
+	jq '.parties[1].address |= sub("127.0.0.1"; "one.example.test")' "$BATS_TEST_TMPDIR/all.json" >"$net/roster.json"
+	for i in 0 1; do party $i --time 100ms -T latency; done
+	for i in 0 1; do
+		finish p$i
+		[ "$status" -eq 0 ]
+	done
+	asked one
+	jq '.parties[1].address |= sub("127.0.0.1"; "silent.example.test")' "$BATS_TEST_TMPDIR/all.json" >"$net/roster.json"
+	party 0 -w 1s -T latency
+	finish p0
+	failed_with 7 timeout p0
+	[ "$(jq -r 'select(.event == "error").peer' "$BATS_TEST_TMPDIR/p0.out")" -eq 1 ]
 }
 
 @test "--roster: who is missing is said, and not waited for longer than --wait" {

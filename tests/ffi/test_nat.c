@@ -4,6 +4,7 @@
 #include <pthread.h>
 #include <setjmp.h>
 #include <stdarg.h>
+#include <stdatomic.h>
 #include <stdbool.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -691,6 +692,107 @@ static void a_silent_server_is_not_waited_for_long(void **state)
 	stoffelnet_manager_destroy(m);
 }
 
+static void a_party_may_get_an_address_after_candidates_were_exchanged(void **state)
+{
+	void *m[2] = { traverser(1), manager(2) }, *c;
+	struct letter l = letter(m[0], 2);
+
+	(void)state;
+	stoffelnet_free_bytes(l.p, l.n);
+	introduce(m[0], m[1], 2);
+	ok(stoffelnet_manager_set_nat_traversal(m[0], 0)); /* the exchange has ended */
+	ok(stoffelnet_manager_connect_to_party(m[0], 2));
+	c = stoffelnet_manager_get_connection(m[0], 2);
+	assert_non_null(c);
+	stoffelnet_connection_destroy(c);
+	for (int i = 0; i < 2; i++)
+		stoffelnet_manager_destroy(m[i]);
+}
+
+/* ---- everything at once */
+
+struct crowd {
+	void *m;
+	atomic_bool stop;
+	atomic_uint turns;
+};
+
+static void *switches(void *arg)
+{
+	struct crowd *c = arg;
+
+	for (; !atomic_load(&c->stop); atomic_fetch_add(&c->turns, 1)) {
+		stoffelnet_manager_set_nat_traversal(c->m, 0);
+		stoffelnet_manager_set_nat_traversal(c->m, 1);
+		usleep(3000); /* for the others to get somewhere */
+	}
+	return NULL;
+}
+
+static void *joins(void *arg)
+{
+	struct crowd *c = arg;
+
+	for (; !atomic_load(&c->stop); atomic_fetch_add(&c->turns, 1))
+		stoffelnet_manager_join_room(c->m, room(&here, NULL), NULL);
+	return NULL;
+}
+
+static void *writes(void *arg)
+{
+	struct crowd *c = arg;
+	uint64_t to = 100;
+	uint8_t *p;
+	size_t n;
+
+	for (; !atomic_load(&c->stop); atomic_fetch_add(&c->turns, 1)) {
+		if (stoffelnet_manager_create_ice_candidates_message(c->m, to + to % 3, &p, &n))
+			continue;
+		stoffelnet_manager_process_ice_candidates_message(c->m, to++ % 5, p, n);
+		stoffelnet_free_bytes(p, n);
+	}
+	return NULL;
+}
+
+static void *calls(void *arg)
+{
+	struct crowd *c = arg;
+	StoffelStats stats;
+
+	for (; !atomic_load(&c->stop); atomic_fetch_add(&c->turns, 1)) {
+		void *op = stoffelnet_manager_connect_to_party_async(c->m, 2, NULL, NULL);
+		void *other = stoffelnet_manager_connect_to_party_async(c->m, 103, NULL, NULL);
+
+		stoffelnet_manager_stats(c->m, &stats, sizeof(stats));
+		stoffelnet_async_cancel(other);
+		stoffelnet_async_cancel(op);
+	}
+	return NULL;
+}
+
+/* Whoever waits is told; nothing is used after its end; no two threads wait for each other. */
+static void all_at_once_and_the_end_in_the_middle_of_it(void **state)
+{
+	static void *(*const all[])(void *) = { switches, joins, writes, calls };
+	struct crowd c = { 0 };
+	pthread_t t[4];
+	void *own = stoffelnet_runtime_new();
+
+	(void)state;
+	c.m = stoffelnet_manager_new(own, "127.0.0.1:0", 1);
+	assert_non_null(c.m);
+	ok(stoffelnet_manager_add_node(c.m, room(&here, c.m), 2)); /* never answers */
+	for (int i = 0; i < 4; i++)
+		assert_int_equal(pthread_create(&t[i], NULL, all[i], &c), 0);
+	while (atomic_load(&c.turns) < 100)
+		usleep(1000);
+	stoffelnet_runtime_destroy(own);
+	atomic_store(&c.stop, true);
+	for (int i = 0; i < 4; i++)
+		pthread_join(t[i], NULL);
+	stoffelnet_manager_destroy(c.m);
+}
+
 static void addresses_are_looked_at(void **state)
 {
 	/* clang-format off */
@@ -699,7 +801,8 @@ static void addresses_are_looked_at(void **state)
 	static const char *const turn[] = { "host:1", "turn:host", "turn://host:1", "turn:host:1?transport=sctp",
 					    "turns:host:1?transport=udp", "turn:", "turn:host:1/x" };
 	static const char *const rooms[] = { "quic://127.0.0.1:1", "ice+ws://127.0.0.1:1", "ice+ws://127.0.0.1/room",
-					     "127.0.0.1:1", "", "ice+ws://127.0.0.1:1/room#short" };
+					     "127.0.0.1:1", "", "ice+ws://127.0.0.1:1/room#short",
+					     "ice+ws://127.0.0.1:0/room", "ice+ws://:1/room" };
 	/* clang-format on */
 	void *m = traverser(1);
 
@@ -764,6 +867,8 @@ int main(void)
 		cmocka_unit_test(what_is_no_message_of_candidates_is_refused),
 		cmocka_unit_test(what_stun_servers_say_is_told),
 		cmocka_unit_test(a_silent_server_is_not_waited_for_long),
+		cmocka_unit_test(a_party_may_get_an_address_after_candidates_were_exchanged),
+		cmocka_unit_test(all_at_once_and_the_end_in_the_middle_of_it),
 		cmocka_unit_test(addresses_are_looked_at),
 	};
 

@@ -8,6 +8,54 @@
 
 #include "cli/perf.h"
 #include "cli/perf_flow.h"
+#include "cli/perf_frames.h"
+
+/* ---- messages in a stream */
+
+static void a_stream_is_cut_anywhere_and_gives_the_same_messages(void **state)
+{
+	uint8_t bytes[4 + 1000 + 4 + 1 + 4 + 16] = { 0, 0, 3, 232, PERF_DATA };
+	static const uint32_t totals[] = { 1000, 1, 16 };
+
+	(void)state;
+	bytes[4 + 1000 + 3] = 1;
+	bytes[4 + 1000 + 4] = PERF_TURN;
+	bytes[4 + 1000 + 5 + 3] = 16;
+	bytes[4 + 1000 + 5 + 4] = PERF_PONG;
+	for (size_t piece = 1; piece <= sizeof(bytes); piece += piece < 20 ? 1 : 97) {
+		struct perf_frames f = { 0 };
+		unsigned n = 0;
+
+		for (size_t at = 0; at < sizeof(bytes);) {
+			size_t k = sizeof(bytes) - at < piece ? sizeof(bytes) - at : piece;
+			const uint8_t *p = bytes + at;
+			size_t left = k;
+
+			while (left)
+				if (perf_frames_take(&f, &p, &left) == 1)
+					assert_int_equal(f.total, totals[n++]);
+			at += k;
+		}
+		assert_int_equal(n, 3);
+		assert_int_equal(f.body[0], PERF_PONG);
+	}
+}
+
+static void a_frame_that_no_message_has_is_refused(void **state)
+{
+	static const uint8_t bad[][4] = { { 0, 0, 0, 0 },
+					  { 1, 0, 0, 1 },
+					  { 255, 255, 255, 255 } };
+
+	(void)state;
+	for (size_t i = 0; i < 3; i++) {
+		struct perf_frames f = { 0 };
+		const uint8_t *p = bad[i];
+		size_t n = 4;
+
+		assert_int_equal(perf_frames_take(&f, &p, &n), SNET_EPROTO);
+	}
+}
 
 /* ---- what the command line says */
 
@@ -120,6 +168,7 @@ static struct snet_loop *loop;
 static uint64_t sent;     /* DATA */
 static uint64_t said_seq; /* the last of what is said */
 static unsigned said;
+static int answer; /* of who is to send it */
 
 static int send_any(struct perf_chan *c, const uint8_t *p, size_t n, size_t total)
 {
@@ -127,9 +176,9 @@ static int send_any(struct perf_chan *c, const uint8_t *p, size_t n, size_t tota
 
 	(void)c;
 	assert_int_equal(perf_message_decode(&m, p, n, total), SNET_OK);
-	said++;
+	said += !answer;
 	said_seq = m.seq;
-	return SNET_OK;
+	return answer;
 }
 
 static size_t send_data(struct perf_chan *c, uint64_t seq, uint32_t size, size_t n)
@@ -151,6 +200,7 @@ static int begin(void **state)
 {
 	(void)state;
 	sent = said_seq = said = 0;
+	answer = SNET_OK;
 	totals = (struct perf_totals){ 0 };
 	if (snet_loop_new_virtual(&loop))
 		return -1;
@@ -273,9 +323,31 @@ static void a_round_ends_with_the_message_of_the_other(void **state)
 	assert_false(perf_flow_round(&flow, UINT64_MAX)); /* there is none after it */
 }
 
+/* Nobody would ask for it again: without it both would wait. */
+static void what_there_is_no_room_for_is_said_when_there_is(void **state)
+{
+	static const struct perf_carrier full = { .scheme = "full", .send = send_any };
+	struct perf_chan c = { .carrier = &full };
+
+	(void)state;
+	perf_flow_stop(&flow);
+	perf_flow_init(&flow, loop, &c, 64, &totals);
+	answer = SNET_EAGAIN;
+	perf_flow_say(&flow, PERF_PING, 7);
+	perf_flow_room(&flow);
+	assert_int_equal(said, 0);
+	answer = SNET_OK;
+	perf_flow_room(&flow);
+	perf_flow_room(&flow);
+	assert_int_equal(said, 1);
+	assert_int_equal(said_seq, 7);
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
+		cmocka_unit_test(a_stream_is_cut_anywhere_and_gives_the_same_messages),
+		cmocka_unit_test(a_frame_that_no_message_has_is_refused),
 		cmocka_unit_test(without_names_all_tests_are_made),
 		cmocka_unit_test(each_test_goes_through_all_sizes),
 		cmocka_unit_test(what_cannot_be_is_refused),
@@ -292,6 +364,8 @@ int main(void)
 		cmocka_unit_test_setup_teardown(
 			what_comes_is_counted_and_reported_once_in_a_turn, begin, end),
 		cmocka_unit_test_setup_teardown(a_round_ends_with_the_message_of_the_other,
+						begin, end),
+		cmocka_unit_test_setup_teardown(what_there_is_no_room_for_is_said_when_there_is,
 						begin, end),
 	};
 
