@@ -56,6 +56,31 @@ static uint64_t sum_up(void)
 	return sum;
 }
 
+static bool is_same_host(const struct sockaddr *have, const struct snet_addr *a)
+{
+	struct snet_addr x = { 0 }, y = *a;
+
+	if (!have || have->sa_family != a->sa.sa_family)
+		return false;
+	memcpy(&x, have, snet_addr_len(a));
+	snet_addr_set_port(&x, 0);
+	snet_addr_set_port(&y, 0);
+	return snet_addr_eq(&x, &y);
+}
+
+bool snet_netwatch_is_ours(const struct snet_addr *a)
+{
+	struct ifaddrs *list = NULL;
+	bool found = false;
+
+	if (getifaddrs(&list))
+		return true;
+	for (const struct ifaddrs *i = list; i && !found; i = i->ifa_next)
+		found = i->ifa_flags & IFF_UP && is_same_host(i->ifa_addr, a);
+	freeifaddrs(list);
+	return found;
+}
+
 /* A router, or DHCP, that gives an address more time has changed nothing. */
 static void on_settled(struct snet_timer *t, snet_time now)
 {

@@ -14,8 +14,9 @@
 /* QUIC declares a peer dead after 15 s of silence: before that another pair must be there. */
 #define CONSENT_EVERY (3 * SNET_SEC)
 #define CONSENT_TIMEOUT (8 * SNET_SEC)
-#define CLOSED_AFTER (3 * SNET_SEC) /* without a sign of the peer since its port was closed */
-#define RESTARTS 8                  /* without a pair between them */
+/* Without a sign of the peer since its port was closed; consent is asked for meanwhile. */
+#define CLOSED_AFTER (4 * SNET_SEC)
+#define RESTARTS 8 /* without a pair between them */
 
 /* ---- to the peer */
 
@@ -104,43 +105,65 @@ static void on_restart(struct snet_timer *t, snet_time now)
 {
 	struct snet_connect *c = t->user;
 	struct snet_error err = { 0 };
+	bool moved = c->moved;
 
 	(void)now;
-	if (c->over || !c->heard)
+	c->moved = false;
+	if (c->over || (!c->heard && !moved))
 		return; /* under way already */
+	if (moved)
+		c->restarts = 0; /* no peer makes us do this */
 	if (snet_connect_restart(c, &err))
 		snet_log(SNET_LOG_WARN, "ice", "%s", err.text);
 }
 
 static void restart_soon(struct snet_connect *c, const char *why)
 {
-	if (c->over || !c->heard)
+	if (c->over || (!c->heard && !c->moved))
 		return;
 	snet_log(SNET_LOG_INFO, "ice", "%s: starting anew", why);
 	snet_timer_set(c->loop, &c->restart, snet_loop_now(c->loop));
 }
 
-/* The process is gone; or its port, and it has a new one that it will tell of. */
+/* What the peer alone can have said to the agent. */
+static uint64_t signs(const struct snet_connect *c)
+{
+	const struct snet_agent_counts *n = snet_agent_counts(snet_ice_agent(c->ice));
+
+	return n->requests + n->responses;
+}
+
+/* The process is gone; or its port, and it has a new one that it will tell of; or somebody says
+ * so who knows the addresses. */
 static void on_unreachable(void *user)
 {
 	struct snet_connect *c = user;
 
-	if (!c->closed.slot && !c->over)
-		snet_timer_set(c->loop, &c->closed, snet_loop_now(c->loop) + CLOSED_AFTER);
+	if (c->closed.slot || c->over)
+		return;
+	c->signs = signs(c);
+	snet_timer_set(c->loop, &c->closed, snet_loop_now(c->loop) + CLOSED_AFTER);
 }
 
+/* QUIC may have nothing to say for longer than this, and then it is the checks that tell. */
 static void on_closed(struct snet_timer *t, snet_time now)
 {
+	struct snet_connect *c = t->user;
+
 	(void)now;
-	over(t->user, SNET_ELOST, "its port is closed");
+	if (signs(c) == c->signs)
+		over(c, SNET_ELOST, "its port is closed");
 }
 
 static void on_network(void *user)
 {
 	struct snet_connect *c = user;
 
-	if (snet_ice_is_stale(c->ice))
-		restart_soon(c, "this host's addresses have changed");
+	/* Whatever is under way: an address goes, and only later another comes. */
+	if (!snet_ice_is_stale(c->ice))
+		return;
+	c->moved = true;
+	restart_soon(c, "this host's addresses have changed");
 }
 
 /* ---- what the agent says */
@@ -178,9 +201,12 @@ static void on_selected(struct snet_connect *c, const struct snet_agent_event *e
 	c->ev->on_path(c->endpoint, &c->path.remote, c->user);
 }
 
-/* Once there was a way, the peer may know of another by now: QUIC gives it its time. */
+/* Once there was a way, the peer may know of another by now, or an address may come back: QUIC
+ * gives it its time. */
 static void on_failed(struct snet_connect *c, const struct snet_agent_event *ev)
 {
+	if (c->endpoint && ev->code == SNET_EUNREACH) /* no candidates of our own */
+		return;
 	if (c->endpoint && !c->restarts)
 		restart_soon(c, "the pair is lost");
 	else if (!c->restart.slot)
@@ -216,7 +242,8 @@ static void on_data(uint8_t ecn, uint8_t *p, size_t n, void *user)
 {
 	struct snet_connect *c = user;
 
-	snet_timer_stop(c->loop, &c->closed);
+	if (c->closed.slot)
+		snet_timer_stop(c->loop, &c->closed);
 	if (c->udp)
 		snet_udp_input(c->udp, &c->path, ecn, p, n);
 }
@@ -306,6 +333,8 @@ static int hear_credentials(struct snet_connect *c, const struct snet_offer *o,
 	if (!are_credentials(o))
 		return snet_fail(err, SNET_EPROTO,
 				 "the peer's credentials are not those of ICE");
+	if (!strcmp(o->ufrag, snet_agent_ufrag(snet_ice_agent(c->ice))))
+		return SNET_OK; /* our own word, come back */
 	if (!generation)
 		return hear_plain(c, o, err);
 	return c->calls ? hear_answerer(c, o, generation, err)

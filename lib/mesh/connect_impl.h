@@ -13,11 +13,13 @@ struct snet_connect {
 	struct snet_transport_config config;
 	struct snet_ice *ice;
 	bool over, gathered, heard; /* heard: the peer's credentials */
+	bool moved; /* this host's addresses have changed: restart in any case */
 	char remote_ufrag[257];
 	/* Of the credentials; remote: the last that were used, 0: none yet. */
 	uint32_t generation, remote_generation;
 	bool calls; /* whose turn it is when both start anew: connect.c */
 	unsigned restarts;
+	uint64_t signs; /* of the peer, when its port was said to be closed */
 	struct snet_timer restart, closed; /* closed: the peer's port is said to be */
 	struct snet_netwatch *netwatch;    /* NULL: the system does not tell */
 	struct snet_candidate said[SNET_LOCALS_MAX];

@@ -37,8 +37,11 @@ static void on_message(const uint8_t *p, size_t n, void *user)
 		snet_log(SNET_LOG_INFO, "meet", "a line in the room: %s", err.text);
 		return;
 	}
-	if (o.what == SNET_OFFER_OTHER || !o.call[0] || !strcmp(o.from, m->name) ||
-	    (o.to[0] && strcmp(o.to, m->name) != 0))
+	if (o.what == SNET_OFFER_OTHER || !o.call[0] || (o.to[0] && strcmp(o.to, m->name) != 0))
+		return;
+	/* After a connection that was lost, the room may say our own words again; whatever else
+	 * is from our key is from one who has it, too, and names whom it answers. */
+	if (!strcmp(o.from, m->name) && !o.to[0] && meet_call_is_ours(m, o.call))
 		return;
 	meet_hear(m, &o);
 }
@@ -97,7 +100,6 @@ static void failed(struct snet_meet *m, const struct snet_error *err)
 		dial(m);
 		return;
 	}
-	m->given_up = fatal;
 	step(m, fatal ? SNET_LINK_CLOSE : SNET_LINK_LOST);
 	m->ev->on_trouble(err, fatal, m->user);
 }
@@ -107,13 +109,17 @@ static void on_network(void *user)
 {
 	struct snet_meet *m = user;
 	struct snet_error err = { 0 };
+	struct snet_addr local;
 
 	if (!m->client || !m->joined)
+		return;
+	snet_signal_client_local(m->client, &local);
+	if (snet_addr_is_loopback(&local) || snet_netwatch_is_ours(&local))
 		return;
 	snet_signal_client_free(m->client);
 	m->client = NULL;
 	m->at = m->n_addrs;
-	snet_fail(&err, SNET_ELOST, "this host's addresses have changed");
+	snet_fail(&err, SNET_ELOST, "the address we had to the signalling server is gone");
 	failed(m, &err);
 }
 
@@ -213,6 +219,7 @@ int snet_meet_new(struct snet_meet **out, struct snet_loop *l, const struct snet
 		  const struct snet_meet_events *ev, void *user, struct snet_error *err)
 {
 	struct snet_meet *m = calloc(1, sizeof(*m));
+	int rc;
 
 	if (m && o->ca)
 		m->ca = strdup(o->ca);
@@ -226,15 +233,18 @@ int snet_meet_new(struct snet_meet **out, struct snet_loop *l, const struct snet
 		strncat(m->token, o->token, SNET_SIGNAL_TOKEN_MAX);
 	memcpy(m->key, o->key, sizeof(m->key));
 	snet_keyid_print(m->key, m->name);
+	rc = meet_draw(m->mark, MEET_MARK);
 	m->ev = ev;
 	m->user = user;
 	snet_list_init(&m->calls);
 	m->timer = (struct snet_timer){ .fn = on_link_timer, .user = m };
 	m->repeat = (struct snet_timer){ .fn = on_repeat, .user = m };
 	snet_link_init(&m->link, SNET_NEVER, SNET_NEVER);
-	if (snet_timer_set(l, &m->timer, snet_loop_now(l))) {
+	if (!rc)
+		rc = snet_timer_set(l, &m->timer, snet_loop_now(l));
+	if (rc) {
 		snet_meet_free(m);
-		return snet_fail(err, SNET_ENOMEM, "room");
+		return snet_fail(err, rc, "room: %s", snet_err_text(rc));
 	}
 	if (snet_netwatch_new(&m->netwatch, l, on_network, m, err))
 		snet_log(SNET_LOG_INFO, "meet", "no rtnetlink: addresses are not watched");

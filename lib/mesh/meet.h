@@ -49,7 +49,7 @@ struct snet_meet_events {
 	void (*on_note)(const struct snet_error *err, void *user);
 };
 
-/* Joins with the loop's next turn. SNET_ENOMEM. */
+/* Joins with the loop's next turn. SNET_ENOMEM; SNET_EIO: no random numbers. */
 int snet_meet_new(struct snet_meet **out, struct snet_loop *l, const struct snet_meet_opts *o,
 		  const struct snet_meet_events *ev, void *user, struct snet_error *err);
 /* Closes all connections that were made here. NULL is fine. */

@@ -192,20 +192,32 @@ static int call_new(struct snet_call **out, struct snet_meet *m, const uint8_t *
 	return SNET_OK;
 }
 
+int meet_draw(char *out, size_t n)
+{
+	static const char hex[] = "0123456789abcdef";
+	uint8_t random[SNET_OFFER_CALL / 2];
+	int rc = snet_random(random, n / 2);
+
+	for (size_t i = 0; !rc && i < n; i++)
+		out[i] = hex[i % 2 ? random[i / 2] & 15 : random[i / 2] >> 4];
+	out[rc ? 0 : n] = '\0';
+	return rc;
+}
+
+bool meet_call_is_ours(const struct snet_meet *m, const char *name)
+{
+	return !strncmp(name, m->mark, MEET_MARK);
+}
+
 int snet_call_new(struct snet_call **out, struct snet_meet *m, const uint8_t *key, void *user,
 		  struct snet_error *err)
 {
-	static const char hex[] = "0123456789abcdef";
-	char name[SNET_OFFER_CALL + 1] = "";
-	uint8_t random[SNET_OFFER_CALL / 2];
-	int rc = snet_random(random, sizeof(random));
+	char name[SNET_OFFER_CALL + 1];
+	int rc = meet_draw(name + MEET_MARK, SNET_OFFER_CALL - MEET_MARK);
 
 	if (rc)
 		return snet_fail(err, rc, "no random numbers");
-	for (size_t i = 0; i < sizeof(random); i++) {
-		name[2 * i] = hex[random[i] >> 4];
-		name[2 * i + 1] = hex[random[i] & 15];
-	}
+	memcpy(name, m->mark, MEET_MARK);
 	return call_new(out, m, key, name, true, user, err);
 }
 
@@ -224,6 +236,22 @@ void snet_call_leave(struct snet_call *c)
 
 /* ---- what is said in the room */
 
+/* Two that call each other, and have one key between them: of two names of calls one is the
+ * greater, and that call is the one that is answered. */
+static bool must_yield(const struct snet_meet *m, const struct snet_offer *o)
+{
+	if (strcmp(o->from, m->name) != 0)
+		return false;
+	for (const struct snet_list *n = m->calls.next; n != &m->calls; n = n->next) {
+		const struct snet_call *c = SNET_OF(n, const struct snet_call, node);
+
+		if (c->ours && !c->left && !c->has_path &&
+		    (!c->peer[0] || !strcmp(c->peer, m->name)) && strcmp(c->name, o->call) > 0)
+			return true;
+	}
+	return false;
+}
+
 static void answer(struct snet_meet *m, const struct snet_offer *o)
 {
 	uint8_t key[SNET_KEYID_BYTES];
@@ -231,7 +259,7 @@ static void answer(struct snet_meet *m, const struct snet_offer *o)
 	struct snet_call *c;
 
 	if (!m->opts.answers || o->what != SNET_OFFER_CREDENTIALS ||
-	    snet_keyid_parse(key, o->from) || !m->ev->wants(key, m->user))
+	    snet_keyid_parse(key, o->from) || must_yield(m, o) || !m->ev->wants(key, m->user))
 		return;
 	if (call_new(&c, m, key, o->call, false, NULL, &err)) {
 		note(m, &err);
@@ -259,7 +287,8 @@ void meet_hear(struct snet_meet *m, const struct snet_offer *o)
 	struct snet_error err = { 0 };
 
 	if (!c) {
-		answer(m, o);
+		if (!meet_call_is_ours(m, o->call))
+			answer(m, o);
 		return;
 	}
 	if (c->ours && !c->peer[0] && !snet_keyid_parse(c->key, o->from)) {

@@ -9,12 +9,15 @@
 #include "mesh/meet.h"
 #include "signal/client.h"
 
+#define MEET_MARK 8
+
 struct snet_meet {
 	struct snet_loop *loop;
 	struct snet_meet_opts opts;
 	char token[SNET_SIGNAL_TOKEN_MAX + 1], *ca;
 	uint8_t key[SNET_KEYID_BYTES];
 	char name[SNET_KEYID_TEXT]; /* the key as text: what "from" says */
+	char mark[MEET_MARK + 1];   /* the names of our calls begin with it */
 	const struct snet_meet_events *ev;
 	void *user;
 	/* To the server. */
@@ -25,7 +28,7 @@ struct snet_meet {
 	struct snet_addr addrs[SNET_RESOLVE_MAX];
 	size_t n_addrs, at;
 	struct snet_signal_client *client;
-	bool joined, was_joined, given_up;
+	bool joined, was_joined;
 	struct snet_list calls;
 	size_t n_calls, n_strangers; /* n_strangers: of others, without a path yet */
 };
@@ -49,5 +52,9 @@ void meet_send(struct snet_meet *m, const struct snet_offer *o); /* dropped when
 /* ---- meet_call.c */
 void meet_hear(struct snet_meet *m, const struct snet_offer *o);
 void meet_call_free(struct snet_call *c);
+/* Whether a call of this name can only be one of ours, now or earlier. */
+bool meet_call_is_ours(const struct snet_meet *m, const char *name);
+/* n random characters and NUL; n: even, at most SNET_OFFER_CALL. */
+int meet_draw(char *out, size_t n);
 
 #endif

@@ -55,7 +55,8 @@ struct snet_ice_events {
 	/* One of ours, as it is found. iface: the name of its interface, or "". */
 	void (*on_local)(const struct snet_local *c, const char *iface, void *user);
 	void (*on_gathered)(void *user); /* no more will come */
-	/* What the agent says: agent.h. */
+	/* What the agent says: agent.h. A pair is SELECTED once more when the peer's address,
+	 * met before it was told of, turns out to be its relay's. */
 	void (*on_event)(const struct snet_agent_event *ev, void *user);
 	/* A server or an interface is of no use; err names it. The rest goes on. */
 	void (*on_trouble)(const struct snet_error *err, void *user);

@@ -166,7 +166,8 @@ bool snet_ice_is_stale(const struct snet_ice *ice)
 	int rc = found ? ice_scan(&ice->o, found, NULL) : SNET_ENOMEM;
 	bool stale = rc == SNET_EUNREACH && ice->socks_n;
 
-	for (size_t i = 0; !rc && !stale && i < found->n && i < SOCKS_MAX; i++)
+	/* Where there is no room for one more, nothing would be found anew. */
+	for (size_t i = 0; !rc && !stale && i < found->n && ice->socks_n < SOCKS_MAX; i++)
 		stale = !has_sock(ice, &found->v[i]);
 	for (size_t i = 0; !rc && !stale && i < ice->socks_n; i++)
 		stale = !is_found(found, ice->socks[i]);

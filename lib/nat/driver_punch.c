@@ -15,6 +15,7 @@
 
 #define EXTRA_TIMEOUT SNET_SEC /* of a server that has just answered */
 #define AFTER SNET_SEC         /* checks alone have had their time */
+#define STRANGERS_MAX 16       /* datagrams of theirs, in one turn */
 
 /* ---- what servers see */
 
@@ -315,7 +316,25 @@ static void let_all_go(struct snet_ice *ice)
 	}
 }
 
-/* Something has come to it: from now on it is as any other one. The datagram waits. */
+/* Of what has come, looks at the first datagram and leaves it there; those of others than the
+ * host that the holes are for are nothing to us, or anybody could use up our sockets. */
+static bool is_from_peer(const struct hold *h)
+{
+	for (int most = STRANGERS_MAX; most; most--) {
+		struct snet_addr from = { 0 };
+		socklen_t n = sizeof(from);
+		uint8_t byte;
+
+		if (recvfrom(h->fd, &byte, 1, MSG_PEEK | MSG_DONTWAIT, &from.sa, &n) < 0)
+			return false;
+		if (ice_same_ip(&from, &h->ice->punch.to))
+			return true;
+		(void)recv(h->fd, &byte, 1, MSG_DONTWAIT);
+	}
+	return false;
+}
+
+/* The peer has spoken to it: from now on it is as any other one. The datagram waits. */
 static void on_heard(struct snet_io *io, int ready, void *user)
 {
 	struct hold *h = user;
@@ -327,6 +346,8 @@ static void on_heard(struct snet_io *io, int ready, void *user)
 	size_t i = 0;
 
 	(void)ready;
+	if (!is_from_peer(h))
+		return;
 	snet_io_want(io, 0);
 	if (!like || ice->socks_n == SOCKS_MAX)
 		return;
@@ -365,7 +386,10 @@ static int open_hold(struct snet_ice *ice, const struct sock *like)
 	if (h->fd >= 0 && !bind(h->fd, &at.sa, snet_addr_len(&at)))
 		h->io = snet_io_new(ice->loop, h->fd, on_heard, h);
 	if (!h->io) {
+		int why = errno;
+
 		let_go(h);
+		errno = why;
 		return SNET_EIO;
 	}
 	snet_io_want(h->io, SNET_READ);

@@ -35,6 +35,21 @@ static int add(struct snet_ice *ice, const struct snet_candidate *c)
 	return rc;
 }
 
+/* The address we met the peer at, and use, is its relay's, and that is told of only now:
+ * whoever takes the pair for a direct one hears of it again. */
+static void tell_if_relay(struct snet_ice *ice, const struct snet_candidate *told)
+{
+	struct snet_agent_event ev;
+
+	if (told->type != SNET_CANDIDATE_RELAY || !snet_agent_selected(ice->agent, &ev) ||
+	    ev.remote.type != SNET_CANDIDATE_PRFLX ||
+	    !snet_addr_eq(&ev.remote.address, &told->address))
+		return;
+	ev.remote = *told;
+	ev.changed = true;
+	ice->ev->on_event(&ev, ice->user);
+}
+
 /* One on this host, and we have none yet: that is a matter of who was faster. */
 static bool hold(struct snet_ice *ice, const struct snet_candidate *c)
 {
@@ -75,6 +90,7 @@ static void on_found(const struct snet_addr *v, size_t n, const struct snet_erro
 	struct lookup *l = user;
 	struct snet_ice *ice = l->ice;
 	struct snet_candidate c = l->c;
+	int rc = SNET_ERESOLVE;
 
 	/* RFC 8839 §5.1: a name that has several addresses: the first is meant. */
 	(void)n;
@@ -83,10 +99,12 @@ static void on_found(const struct snet_addr *v, size_t n, const struct snet_erro
 		ice_trouble(ice, err);
 	} else {
 		c.address = v[0];
-		(void)add(ice, &c); /* counted */
+		rc = add(ice, &c); /* counted */
 	}
 	end_if_all(ice);
 	ice_pump(ice);
+	if (!rc)
+		tell_if_relay(ice, &c);
 }
 
 static int look_up(struct snet_ice *ice, const struct snet_sdp_candidate *c)
@@ -127,6 +145,8 @@ int snet_ice_add_remote(struct snet_ice *ice, const struct snet_sdp_candidate *c
 	if (rc == SNET_EPOLICY && hold(ice, &c->c))
 		rc = SNET_OK;
 	ice_pump(ice);
+	if (!rc)
+		tell_if_relay(ice, &c->c);
 	return rc;
 }
 

@@ -378,6 +378,13 @@ void snet_signal_client_pause(struct snet_signal_client *c, bool paused)
 		snet_tcp_pause(c->tcp, paused);
 }
 
+void snet_signal_client_local(const struct snet_signal_client *c, struct snet_addr *out)
+{
+	*out = (struct snet_addr){ 0 };
+	if (c->tcp)
+		snet_tcp_address(c->tcp, out);
+}
+
 void snet_signal_client_leave(struct snet_signal_client *c)
 {
 	c->wants_leave = true;

@@ -47,6 +47,8 @@ void snet_signal_client_free(struct snet_signal_client *c); /* at once; NULL is 
 int snet_signal_client_send(struct snet_signal_client *c, const void *p, size_t n);
 bool snet_signal_client_is_full(const struct snet_signal_client *c);
 void snet_signal_client_pause(struct snet_signal_client *c, bool paused); /* on_message */
+/* Of this host, on the way to the server. Once it has joined. */
+void snet_signal_client_local(const struct snet_signal_client *c, struct snet_addr *out);
 
 /* Says what is queued, and then farewell; on_close follows. */
 void snet_signal_client_leave(struct snet_signal_client *c);

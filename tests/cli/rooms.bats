@@ -348,3 +348,16 @@ call() {
 	run -2 snet-send -k "$skey" --types hots "ice+ws://127.0.0.1:1/a#$lid"
 	[[ $output == *--types* ]]
 }
+
+# A copy of the key file, as people do who try it out.
+@test "one key at both ends will do" {
+	serve
+	start l snet-listen -k "$lkey" -a "$lid" --iface loopback "$room" <<<'{"text":"pong"}'
+	start s snet-send -k "$lkey" -a "$lid" --iface loopback "$room" <<<'{"text":"ping"}'
+	finish s
+	[ "$status" -eq 0 ]
+	finish l
+	[ "$status" -eq 0 ]
+	[ "$(received l)" = '1 ping' ]
+	[ "$(received s)" = '1 pong' ]
+}

@@ -74,7 +74,7 @@ received_is() {
 	[ "$(received l | wc -l)" -ge "$1" ]
 }
 
-@test "an address that is given more time is no change; one that comes is" {
+@test "an address that comes, or is given more time, is nothing to the room; one that goes is" {
 	on a sh -c 'echo 1 >/proc/sys/net/ipv6/conf/all/disable_ipv6'
 	start signal ip netns exec "$ns-room" snet-signal --listen 10.9.0.1:7900
 	wait_event signal listening
@@ -82,8 +82,12 @@ received_is() {
 	wait_event l listening
 	on a ip addr change 10.9.0.10/16 dev eth0 valid_lft 2000 preferred_lft 700
 	sleep 0.5 # more than changes are given to settle
-	run ! grep -q 'addresses have changed' "$BATS_TEST_TMPDIR/l.err"
 	on a ip addr add 10.9.0.12/16 dev eth0
-	wait_until grep -q 'addresses have changed' "$BATS_TEST_TMPDIR/l.err"
+	sleep 0.5
+	run ! grep -q 'server is gone' "$BATS_TEST_TMPDIR/l.err"
+	on a ip addr del 10.9.0.10/16 dev eth0
+	on a ip addr replace 10.9.0.12/16 dev eth0
+	wait_until grep -q 'the address we had to the signalling server is gone' "$BATS_TEST_TMPDIR/l.err"
+	wait_event signal signal.joined '.address | startswith("10.9.0.12:")'
 	quit l
 }

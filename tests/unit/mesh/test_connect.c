@@ -7,7 +7,7 @@
 
 #include <cmocka.h>
 
-#include "mesh/connect.h"
+#include "mesh/connect_impl.h" /* what is said of the peer's port is hard to forge */
 #include "support/net.h"
 
 /* Two sides in one loop, on this host's loopback, that hand each other their lines at once. */
@@ -322,6 +322,65 @@ static void nonsense_costs_nothing(void **state)
 	assert_int_equal(snet_connect_hear(b.c, &o, &err), SNET_EPROTO);
 }
 
+static bool is_over(void *user)
+{
+	return ((struct side *)user)->overs > 0;
+}
+
+/* As if the system had said so 4 s ago. */
+static void say_that_the_port_is_closed(void)
+{
+	const struct snet_agent_counts *n = snet_agent_counts(snet_ice_agent(a.c->ice));
+
+	net_pass(loop, 200 * SNET_MS); /* QUIC has said all it had to */
+	a.c->signs = n->requests + n->responses;
+	assert_int_equal(
+		snet_timer_set(loop, &a.c->closed, snet_loop_now(loop) + 300 * SNET_MS),
+		SNET_OK);
+}
+
+static void a_peer_whose_port_is_closed_is_lost(void **state)
+{
+	(void)state;
+	connect_both();
+	say_that_the_port_is_closed();
+	net_until(loop, is_over, &a);
+	assert_int_equal(a.over_code, SNET_ELOST);
+}
+
+/* Anybody who knows the addresses may say that it is closed. */
+static void a_peer_that_answers_checks_is_there(void **state)
+{
+	(void)state;
+	connect_both();
+	say_that_the_port_is_closed();
+	assert_int_equal(snet_connect_restart(a.c, NULL), SNET_OK); /* checks, and no QUIC */
+	net_until(loop, has_changed, NULL);
+	assert_true(a.c->closed.slot > 0);
+	net_pass(loop, 400 * SNET_MS);
+	assert_int_equal(a.c->closed.slot, 0);
+	assert_int_equal(a.overs, 0);
+}
+
+/* A room may say our own words again. */
+static void our_own_word_is_not_the_peers(void **state)
+{
+	struct snet_error err;
+	unsigned n;
+
+	(void)state;
+	connect_both();
+	a.deaf = true;
+	n = b.n_said;
+	assert_int_equal(snet_connect_restart(b.c, NULL), SNET_OK);
+	assert_int_equal(b.said[n].what, SNET_OFFER_CREDENTIALS);
+	assert_int_equal(snet_connect_hear(b.c, &b.said[n], &err), SNET_OK);
+	assert_false(snet_connect_has_heard(b.c));
+	a.deaf = false;
+	snet_task_defer(loop, &crossing);
+	net_until(loop, has_changed, NULL);
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
@@ -332,6 +391,9 @@ int main(void)
 		TEST(the_last_connection_that_goes_is_told),
 		TEST(whoever_hears_later_is_told_again),
 		TEST(nonsense_costs_nothing),
+		TEST(a_peer_whose_port_is_closed_is_lost),
+		TEST(a_peer_that_answers_checks_is_there),
+		TEST(our_own_word_is_not_the_peers),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, finish);

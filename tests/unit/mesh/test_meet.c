@@ -6,9 +6,10 @@
 
 #include <cmocka.h>
 
-#include "mesh/meet.h"
+#include "mesh/meet_impl.h"
 #include "signal/server.h"
 #include "support/net.h"
+#include "support/ownnet.h"
 
 /* A real server and real members, on loopback, in one loop. */
 
@@ -29,6 +30,10 @@ static struct snet_loop *loop;
 static struct snet_signal_server *server;
 static struct snet_addr at;
 static struct member a, b;
+static bool own_net;         /* addresses may come and go */
+static unsigned joins;       /* that the server saw */
+static const char *hostname; /* of the server */
+static bool roams;           /* whoever joins: whatever addresses there are but lo's own */
 
 static void on_joined(void *user)
 {
@@ -113,9 +118,10 @@ static void nobody_left(const struct snet_signal_peer *p, const struct snet_erro
 	(void)p, (void)why, (void)user;
 }
 
-static void nobody_joined(const struct snet_signal_peer *p, void *user)
+static void somebody_joined(const struct snet_signal_peer *p, void *user)
 {
 	(void)p, (void)user;
+	joins++;
 }
 
 static void nobody_refused(const struct snet_addr *from, const struct snet_error *why,
@@ -129,7 +135,7 @@ static void drained(void *user)
 	(void)user;
 }
 
-static const struct snet_signal_server_events server_events = { nobody_joined, nobody_left,
+static const struct snet_signal_server_events server_events = { somebody_joined, nobody_left,
 								nobody_refused, drained };
 
 static void serve(void)
@@ -178,10 +184,15 @@ static void join(struct member *m, unsigned who, bool answers)
 	m->config = (struct snet_transport_config){ .identity = net_identity(who),
 						    .trust = m->trust };
 	m->wanted = true;
-	strcpy(o.url.host, "127.0.0.1");
+	if (roams)
+		o.connect.ice = (struct snet_ice_opts){
+			.filter = { .without = { "lo" }, .without_n = 1, .without_v6 = true }
+		};
+	strcpy(o.url.host, hostname);
 	o.url.port = snet_addr_port(&at);
 	strcpy(o.url.room, "here");
-	assert_int_equal(snet_addr_parse(&o.connect.ice.bind, "127.0.0.1:0"), SNET_OK);
+	if (!roams)
+		assert_int_equal(snet_addr_parse(&o.connect.ice.bind, "127.0.0.1:0"), SNET_OK);
 	o.connect.ice.servers[0] = stun;
 	o.connect.ice.servers_n = stun.port > 0;
 	assert_int_equal(snet_meet_new(&m->meet, loop, &o, &events, m, &err), SNET_OK);
@@ -195,6 +206,9 @@ static int begin(void **state)
 	memset(&a, 0, sizeof(a));
 	memset(&b, 0, sizeof(b));
 	memset(&stun, 0, sizeof(stun));
+	joins = 0;
+	roams = false;
+	hostname = "127.0.0.1";
 	serve();
 	return 0;
 }
@@ -256,23 +270,31 @@ static bool was_asked(void *user)
 	return ((struct member *)user)->asked > 0;
 }
 
-static void call_b(void)
+static void call(struct member *m, const uint8_t *key)
 {
 	struct snet_error err = { 0 };
 
-	assert_int_equal(snet_call_new(&a.call, a.meet, snet_identity_keyid(net_identity(1)),
-				       &a.call, &err),
+	assert_int_equal(snet_call_new(&m->call, m->meet, key, &m->call, &err), SNET_OK);
+}
+
+static void call_b(void)
+{
+	call(&a, snet_identity_keyid(net_identity(1)));
+}
+
+static void talk_to(unsigned who)
+{
+	net_until(loop, has_path, &a);
+	assert_int_equal(snet_transport_quic.dial(&a.conn.c, a.e, &a.to,
+						  snet_identity_keyid(net_identity(who)),
+						  &net_conn_events, &a.conn, NULL),
 			 SNET_OK);
+	net_until(loop, is_open, NULL);
 }
 
 static void talk(void)
 {
-	net_until(loop, has_path, &a);
-	assert_int_equal(snet_transport_quic.dial(&a.conn.c, a.e, &a.to,
-						  snet_identity_keyid(net_identity(1)),
-						  &net_conn_events, &a.conn, NULL),
-			 SNET_OK);
-	net_until(loop, is_open, NULL);
+	talk_to(1);
 }
 
 /* ---- tests */
@@ -381,6 +403,146 @@ static void calls_have_a_ceiling(void **state)
 	assert_int_equal(err.code, SNET_EPOLICY);
 }
 
+/* A copy of the key file at both ends, as people do who try it out. */
+static void two_with_one_key_find_each_other(void **state)
+{
+	(void)state;
+	join(&a, 0, false);
+	join(&b, 0, true);
+	call(&a, NULL);
+	talk_to(0);
+	assert_int_equal(a.answers, 1);
+	assert_int_equal(b.asked, 1);
+	assert_memory_equal(b.conn.c->peer_key, snet_identity_keyid(net_identity(0)),
+			    SNET_KEYID_BYTES);
+}
+
+static void one_key_may_be_called_by_its_name(void **state)
+{
+	(void)state;
+	join(&a, 0, false);
+	join(&b, 0, true);
+	call(&a, snet_identity_keyid(net_identity(0)));
+	talk_to(0);
+}
+
+static bool has_any_path(void *user)
+{
+	(void)user;
+	return a.paths + b.paths > 0;
+}
+
+static void of_two_calls_with_one_key_one_is_answered(void **state)
+{
+	(void)state;
+	join(&a, 0, true);
+	join(&b, 0, true);
+	call(&a, NULL);
+	call(&b, NULL);
+	net_until(loop, has_any_path, NULL);
+	net_pass(loop, 300 * SNET_MS);
+	assert_int_equal(a.paths + b.paths, 1);
+	assert_int_equal(a.asked + b.asked, 1);
+}
+
+/* ---- this host's addresses */
+
+#define SETTLED (600 * SNET_MS) /* longer than changes are waited for */
+
+static bool have_joined(void *user)
+{
+	return joins >= *(const unsigned *)user;
+}
+
+static void need_own_net(void)
+{
+	if (!own_net)
+		skip();
+}
+
+static void addresses_that_carry_nothing_may_come_and_go(void **state)
+{
+	unsigned one = 1;
+
+	(void)state;
+	need_own_net();
+	join(&a, 0, false);
+	net_until(loop, have_joined, &one);
+	assert_true(ownnet_add(1, "192.0.2.7:0"));
+	net_pass(loop, SETTLED);
+	assert_true(ownnet_drop(1));
+	net_pass(loop, SETTLED);
+	assert_int_equal(a.troubles, 0);
+	assert_int_equal(joins, 1);
+}
+
+static void the_room_is_joined_again_when_our_address_is_gone(void **state)
+{
+	unsigned one = 1, two = 2;
+
+	(void)state;
+	need_own_net();
+	close_server();
+	hostname = "192.0.2.7";
+	assert_true(ownnet_add(1, "192.0.2.7:0"));
+	assert_int_equal(snet_addr_parse(&at, "192.0.2.7:0"), SNET_OK);
+	serve();
+	join(&a, 0, false); /* from there, too */
+	net_until(loop, have_joined, &one);
+	net_pass(loop, 50 * SNET_MS);
+	assert_true(ownnet_drop(1));
+	net_until(loop, has_trouble, &a);
+	assert_int_equal(a.code, SNET_ELOST);
+	assert_true(ownnet_add(1, "192.0.2.7:0"));
+	net_until(loop, have_joined, &two);
+	assert_true(ownnet_drop(1));
+}
+
+static void a_call_that_waits_tells_where_it_is_by_now(void **state)
+{
+	unsigned one = 1;
+
+	(void)state;
+	need_own_net();
+	assert_true(ownnet_add(1, "192.0.2.7:0"));
+	roams = true;
+	join(&a, 0, false);
+	call_b();
+	net_until(loop, have_joined, &one);
+	assert_true(ownnet_add(2, "198.51.100.8:0"));
+	assert_true(ownnet_drop(1));
+	net_pass(loop, SETTLED);
+	join(&b, 1, true);
+	talk();
+	assert_int_equal(a.overs, 0);
+	assert_true(ownnet_drop(2));
+}
+
+/* From one network into another: for a while there is none. */
+static void a_connection_outlives_a_time_without_addresses(void **state)
+{
+	(void)state;
+	need_own_net();
+	assert_true(ownnet_add(1, "192.0.2.7:0"));
+	roams = true;
+	join(&a, 0, false);
+	join(&b, 1, true);
+	call_b();
+	talk();
+	assert_true(ownnet_drop(1));
+	net_pass(loop, SETTLED);
+	/* Whatever makes it look again meanwhile. */
+	assert_int_equal(snet_connect_restart(a.call->connect, NULL), SNET_OK);
+	net_pass(loop, 50 * SNET_MS);
+	assert_int_equal(a.overs, 0);
+	assert_true(ownnet_add(2, "198.51.100.8:0"));
+	assert_int_equal(net_send(&a.conn, 0, "still here", 10), SNET_OK);
+	while (b.conn.in[0].n < 10)
+		net_pass(loop, 10 * SNET_MS);
+	assert_int_equal(a.conn.closes + b.conn.closes + a.overs, 0);
+	assert_true(ownnet_drop(2));
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
@@ -392,7 +554,15 @@ int main(void)
 		TEST(what_ails_ice_is_no_trouble_of_the_room),
 		TEST(a_call_whose_last_connection_is_gone_ends),
 		TEST(calls_have_a_ceiling),
+		TEST(two_with_one_key_find_each_other),
+		TEST(one_key_may_be_called_by_its_name),
+		TEST(of_two_calls_with_one_key_one_is_answered),
+		TEST(addresses_that_carry_nothing_may_come_and_go),
+		TEST(the_room_is_joined_again_when_our_address_is_gone),
+		TEST(a_call_that_waits_tells_where_it_is_by_now),
+		TEST(a_connection_outlives_a_time_without_addresses),
 	};
 
+	own_net = ownnet_begin();
 	return cmocka_run_group_tests(tests, NULL, finish);
 }

@@ -10,6 +10,7 @@
 
 #include <fcntl.h>
 #include <sys/socket.h>
+#include <sys/wait.h>
 #include <unistd.h>
 
 #include <cmocka.h>
@@ -18,6 +19,7 @@
 #include "io/udp.h"
 #include "nat/driver.h"
 #include "nat/stund.h"
+#include "support/ownnet.h"
 #include "support/torture.h"
 #include "support/turn_server.h"
 
@@ -862,6 +864,33 @@ static void a_restart_keeps_the_data_flowing(void **state)
 	gone();
 }
 
+/* A check from the relay is faster than the line that tells of it. */
+static void a_relay_that_was_met_first_is_told_of(void **state)
+{
+	struct snet_sdp_candidate c = { 0 };
+
+	(void)state;
+	pair_of();
+	b.silent = true;
+	born(&a);
+	born(&b);
+	assert_int_equal(snet_ice_set_remote(a.ice, snet_agent_ufrag(snet_ice_agent(b.ice)),
+					     snet_agent_pwd(snet_ice_agent(b.ice))),
+			 SNET_OK);
+	run(both_selected);
+	assert_int_equal(a.pair.remote.type, SNET_CANDIDATE_PRFLX);
+	c.c = b.last[SNET_CANDIDATE_HOST].c;
+	c.c.type = SNET_CANDIDATE_RELAY;
+	assert_int_equal(snet_ice_add_remote(a.ice, &c), SNET_OK);
+	assert_int_equal(a.selected, 2);
+	assert_int_equal(a.pair.remote.type, SNET_CANDIDATE_RELAY);
+	assert_true(snet_addr_eq(&a.pair.remote.address, &c.c.address));
+	assert_int_equal(snet_ice_add_remote(a.ice, &c), SNET_EAGAIN); /* and once is enough */
+	assert_int_equal(a.selected, 2);
+	carry_both_ways();
+	gone();
+}
+
 static void a_detached_socket_works_alone(void **state)
 {
 	struct snet_addr at, to;
@@ -986,6 +1015,67 @@ static void want_of_memory_ends_nothing_but_what_wants_it(void **state)
 	stop_server();
 }
 
+/* ---- more addresses than there is room for, in a process of its own */
+
+#define ADDRESSES 30 /* above SOCKS_MAX */
+
+static bool add_many(void)
+{
+	char text[32];
+
+	for (unsigned i = 1; i <= ADDRESSES; i++) {
+		snprintf(text, sizeof(text), "[2001:db8::%x]:0", i);
+		if (!ownnet_add6(text))
+			return false;
+	}
+	return true;
+}
+
+static int crowd(void)
+{
+	bool stale;
+
+	if (!ownnet_begin() || !add_many())
+		return 77;
+	memset(&a, 0, sizeof(a));
+	born(&a);
+	run(both_gathered);
+	if (snet_ice_is_stale(a.ice))
+		return 1;
+	/* It would come before all others; and yet there is no room. */
+	if (!ownnet_add(1, "192.0.2.7:0") || snet_ice_is_stale(a.ice))
+		return 2;
+	if (!ownnet_drop(0))
+		return 3;
+	stale = snet_ice_is_stale(a.ice);
+	gone();
+	return stale ? 0 : 4;
+}
+
+static void addresses_there_is_no_room_for_are_no_news(void **state)
+{
+	int status = 0;
+	pid_t pid;
+
+	(void)state;
+	snet_loop_free(loop);
+	loop = NULL;
+	pid = fork();
+	assert_true(pid >= 0);
+	if (!pid) {
+		if (snet_loop_new(&loop))
+			_exit(5);
+		guard.fn = on_guard;
+		_exit(crowd());
+	}
+	assert_int_equal(waitpid(pid, &status, 0), pid);
+	assert_int_equal(snet_loop_new(&loop), SNET_OK);
+	assert_true(WIFEXITED(status));
+	if (WEXITSTATUS(status) == 77)
+		skip();
+	assert_int_equal(WEXITSTATUS(status), 0);
+}
+
 static int make_loop(void **state)
 {
 	(void)state;
@@ -1023,10 +1113,12 @@ int main(void)
 		cmocka_unit_test(names_are_looked_up),
 		cmocka_unit_test(direct_means_that_nothing_is_allocated),
 		cmocka_unit_test(a_restart_keeps_the_data_flowing),
+		cmocka_unit_test(a_relay_that_was_met_first_is_told_of),
 		cmocka_unit_test(a_detached_socket_works_alone),
 		cmocka_unit_test(floods_of_candidates_end_somewhere),
 		cmocka_unit_test(want_of_memory_ends_nothing_but_what_wants_it),
 		cmocka_unit_test(what_makes_no_sense_is_refused),
+		cmocka_unit_test(addresses_there_is_no_room_for_are_no_news),
 	};
 
 	return cmocka_run_group_tests(tests, make_loop, free_loop);

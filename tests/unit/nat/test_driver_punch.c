@@ -10,6 +10,8 @@
 #include <string.h>
 
 #include <dirent.h>
+#include <sys/socket.h>
+#include <unistd.h>
 
 #include <cmocka.h>
 
@@ -582,6 +584,47 @@ static void a_held_port_that_is_spoken_to_becomes_the_pair(void **state)
 	end();
 }
 
+#define HELD 30 /* more than there may be sockets */
+
+static bool are_many_held(void)
+{
+	return peer.from_n == 1 + HELD;
+}
+
+/* Were every datagram a sign of life, anybody could use up the sockets. */
+static void what_strangers_say_to_held_ports_is_nothing(void **state)
+{
+	struct snet_addr at;
+	int fd = socket(AF_INET, SOCK_DGRAM | SOCK_CLOEXEC, 0);
+	unsigned before;
+
+	(void)state;
+	assert_int_equal(snet_addr_parse(&at, "127.0.0.2:0"), SNET_OK);
+	assert_int_equal(bind(fd, &at.sa, snet_addr_len(&at)), 0);
+	fresh();
+	start_nat(0, 40001);
+	a.o.birthday = 4 * HELD;
+	born();
+	start_peer();
+	assert_int_equal(snet_ice_set_remote(a.ice, its_ufrag, its_pwd), SNET_OK);
+	tell(&peer.at, snet_addr_port(&peer.at));
+	run(are_many_held);
+	before = open_files();
+	for (size_t i = 1; i < HELD; i++) /* all but the last */
+		for (int k = 0; k < 3; k++)
+			assert_int_equal(sendto(fd, "?", 1, 0, &peer.from[i].sa,
+						snet_addr_len(&peer.from[i])),
+					 1);
+	pass(50 * SNET_MS);
+	assert_int_equal(open_files(), before);
+	peer.answers = true;
+	speak_to(&peer.from[HELD]);
+	run(is_selected);
+	assert_true(snet_addr_eq(&a.pair.local.base, &peer.from[HELD]));
+	end();
+	close(fd);
+}
+
 /* It may be the only packet that ever gets through. */
 static void a_check_that_must_yield_is_met_by_one_of_ours(void **state)
 {
@@ -639,6 +682,7 @@ int main(void)
 		cmocka_unit_test(lots_are_drawn_when_they_are_asked_for),
 		cmocka_unit_test(and_only_then),
 		cmocka_unit_test(a_held_port_that_is_spoken_to_becomes_the_pair),
+		cmocka_unit_test(what_strangers_say_to_held_ports_is_nothing),
 		cmocka_unit_test(a_check_that_must_yield_is_met_by_one_of_ours),
 		cmocka_unit_test(without_being_asked_for_nothing_is_held),
 	};
