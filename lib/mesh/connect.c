@@ -226,6 +226,8 @@ static void on_agent(const struct snet_agent_event *ev, void *user)
 		on_selected(c, ev);
 	else if (ev->what == SNET_AGENT_CONSENT_LOST)
 		restart_soon(c, "the pair is lost");
+	else if (ev->what == SNET_AGENT_STATE && ev->state == SNET_AGENT_COMPLETED)
+		c->restarts = 0;
 	else if (ev->what == SNET_AGENT_STATE && ev->state == SNET_AGENT_FAILED)
 		on_failed(c, ev);
 }

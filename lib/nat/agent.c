@@ -8,6 +8,7 @@
 
 #define BIT(s) (1u << SNET_AGENT_##s)
 #define END (BIT(FAILED) | BIT(CLOSED))
+#define BACK BIT(COMPLETED) /* to the pair of before a restart */
 
 const struct snet_agent_config snet_agent_defaults = {
 	.check_retries = 3,
@@ -26,10 +27,10 @@ static const char *const state_names[] = { "new",        "gathering", "gathering
 /* clang-format off */
 static const uint16_t may_follow[] = {
 	[SNET_AGENT_NEW]        = BIT(GATHERING) | BIT(CLOSED),
-	[SNET_AGENT_GATHERING]  = BIT(GATHERED) | BIT(EXCHANGING) | BIT(CHECKING) | END,
-	[SNET_AGENT_GATHERED]   = BIT(EXCHANGING) | BIT(CHECKING) | BIT(GATHERING) | END,
-	[SNET_AGENT_EXCHANGING] = BIT(CHECKING) | BIT(GATHERING) | END,
-	[SNET_AGENT_CHECKING]   = BIT(CONNECTED) | BIT(GATHERING) | END,
+	[SNET_AGENT_GATHERING]  = BIT(GATHERED) | BIT(EXCHANGING) | BIT(CHECKING) | BACK | END,
+	[SNET_AGENT_GATHERED]   = BIT(EXCHANGING) | BIT(CHECKING) | BIT(GATHERING) | BACK | END,
+	[SNET_AGENT_EXCHANGING] = BIT(CHECKING) | BIT(GATHERING) | BACK | END,
+	[SNET_AGENT_CHECKING]   = BIT(CONNECTED) | BIT(GATHERING) | BACK | END,
 	[SNET_AGENT_CONNECTED]  = BIT(COMPLETED) | BIT(CHECKING) | BIT(GATHERING) | END,
 	[SNET_AGENT_COMPLETED]  = BIT(CONNECTED) | BIT(CHECKING) | BIT(GATHERING) | END,
 	[SNET_AGENT_FAILED]     = BIT(GATHERING) | BIT(CLOSED),
@@ -149,12 +150,12 @@ static void give_up(struct snet_agent *a, snet_time now)
 	if (!agent_is_live(a))
 		return;
 	if (a->local_ended && !a->list.locals_n)
-		agent_enter(a, SNET_AGENT_FAILED, SNET_EUNREACH, "no candidates of our own");
+		agent_fail(a, SNET_EUNREACH, "no candidates of our own");
 	else if (now >= patience_ends(a))
-		agent_enter(a, SNET_AGENT_FAILED, SNET_ETIMEOUT,
-			    a->state == SNET_AGENT_EXCHANGING ? "no candidate of the peer's"
-			    : a->state == SNET_AGENT_CHECKING ? "no check was answered"
-							      : "no pair was nominated");
+		agent_fail(a, SNET_ETIMEOUT,
+			   a->state == SNET_AGENT_EXCHANGING ? "no candidate of the peer's"
+			   : a->state == SNET_AGENT_CHECKING ? "no check was answered"
+							     : "no pair was nominated");
 }
 
 static snet_time earlier(snet_time x, snet_time y)
@@ -208,7 +209,7 @@ static void text(char *out, const uint8_t *p, size_t n)
 }
 
 /* 16 bytes of key, 8 of tie-breaker, 6 and 18 of credentials. */
-static int seed(struct snet_agent *a, const uint8_t random[static SNET_AGENT_RANDOM])
+int agent_seed(struct snet_agent *a, const uint8_t random[static SNET_AGENT_RANDOM])
 {
 	a->key[0] = snet_get_be64(random);
 	a->key[1] = snet_get_be64(random + 8);
@@ -243,7 +244,7 @@ int snet_agent_new(struct snet_agent **out, const struct snet_agent_config *conf
 	a->config = *config;
 	a->deadline = a->wave_at = a->settle_at = a->nominate_at = SNET_NEVER;
 	snet_checklist_init(&a->list, config->controlling);
-	rc = seed(a, random);
+	rc = agent_seed(a, random);
 	if (rc) {
 		snet_agent_free(a);
 		return snet_fail(err, rc, "ICE agent: credentials");
@@ -346,7 +347,7 @@ void snet_agent_step(struct snet_agent *a, snet_time now)
 	agent_turn(a, now);
 }
 
-/* ---- ends and new beginnings */
+/* ---- ends */
 
 void snet_agent_remove_base(struct snet_agent *a, uint32_t handle, snet_time now)
 {
@@ -381,43 +382,6 @@ void snet_agent_unreachable(struct snet_agent *a, uint32_t handle, const struct 
 		agent_fail_pair(a, p, SNET_EUNREACH, "unreachable");
 		agent_turn(a, now);
 	}
-}
-
-int snet_agent_restart(struct snet_agent *a, const uint8_t random[static SNET_AGENT_RANDOM],
-		       snet_time now)
-{
-	bool controlling = a->list.controlling;
-	struct snet_local kept[SNET_LOCALS_MAX];
-	size_t n = 0;
-	int rc;
-
-	if (a->state == SNET_AGENT_CLOSED || a->state == SNET_AGENT_NEW)
-		return SNET_ECLOSED;
-	for (size_t i = 0; i < a->list.locals_n; i++)
-		if (a->list.locals[i].c.component &&
-		    a->list.locals[i].c.type != SNET_CANDIDATE_PRFLX)
-			kept[n++] = a->list.locals[i];
-	if (!a->path.old)
-		a->old = a->now;
-	a->path.old = a->path.is;
-	a->path.pair = 0;
-	rc = seed(a, random);
-	for (size_t i = 0; i < TX_MAX; i++)
-		if (a->tx[i].kind != TX_CONSENT)
-			a->tx[i].used = false;
-		else
-			a->tx[i].old = true;
-	snet_checklist_init(&a->list, controlling);
-	for (size_t i = 0; i < n; i++)
-		snet_checklist_add_local(&a->list, &kept[i], NULL);
-	a->local_ended = a->remote_ended = a->peer_is_aggressive = false;
-	a->wave_at = a->settle_at = a->nominate_at = SNET_NEVER;
-	a->early_n = 0;
-	a->waves = 0;
-	a->started = now;
-	agent_enter(a, SNET_AGENT_GATHERING, SNET_OK, NULL);
-	agent_turn(a, now);
-	return rc;
 }
 
 void snet_agent_close(struct snet_agent *a)

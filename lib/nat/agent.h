@@ -6,8 +6,8 @@
  *
  *   GATHERED: our candidates are complete. EXCHANGING: the peer's credentials are here, and no
  *   pair. CONNECTED: a pair is valid. COMPLETED: one is selected; back to CONNECTED when it is
- *   lost while another is valid, to CHECKING while others have not been looked at. States may be skipped; any leads to FAILED and CLOSED, and a
- *   restart to GATHERING.
+ *   lost while another is valid, to CHECKING while others have not been looked at. Any leads to
+ *   FAILED and CLOSED, and, restarted, to GATHERING: in vain, to COMPLETED with what there was.
  *
  * Pure. A handle names one base: a socket, at one address of it, or a TURN allocation. After
  * every call the owner sends what snet_agent_next gives, takes the events, and comes back at the
@@ -40,9 +40,9 @@ const char *snet_agent_state_name(enum snet_agent_state s); /* "gathering_comple
 struct snet_agent_config {
 	bool controlling; /* which a role conflict may change */
 	bool aggressive;  /* nominate with every check (RFC 5245); the peer may in any case */
-	unsigned check_retries;    /* how often one check is sent, all in all */
-	snet_time check_timeout;   /* first wait for an answer; doubles */
-	snet_time check_pace;      /* Ta, between new checks; not below 5 ms (§14.2) */
+	unsigned check_retries;  /* how often one check is sent, all in all */
+	snet_time check_timeout; /* first wait for an answer; doubles */
+	snet_time check_pace; /* Ta, of new checks; at least 5 ms (§14.2), as of the first */
 	snet_time overall_timeout; /* from the peer's credentials to a selected pair */
 	snet_time patience;      /* the same while candidates may still come, if it is longer */
 	snet_time consent_every; /* +-20 % */
@@ -85,7 +85,7 @@ void snet_agent_no_way(struct snet_agent *a, uint32_t handle, const struct snet_
 		       snet_time now);
 void snet_agent_step(struct snet_agent *a, snet_time now); /* the deadline has passed */
 /* New credentials; our candidates stay, the peer's go. A selected pair is used, and asked for
- * consent, until there is another. random: as for snet_agent_new. SNET_ECLOSED. */
+ * consent, until there is another, if ever. random: as for snet_agent_new. SNET_ECLOSED. */
 int snet_agent_restart(struct snet_agent *a, const uint8_t random[static SNET_AGENT_RANDOM],
 		       snet_time now);
 void snet_agent_close(struct snet_agent *a);
@@ -107,7 +107,7 @@ bool snet_agent_probe(struct snet_agent *a, uint32_t handle, const struct snet_a
 snet_time snet_agent_deadline(const struct snet_agent *a); /* SNET_NEVER: none */
 
 enum snet_agent_what {
-	SNET_AGENT_STATE,        /* state; FAILED: code, why */
+	SNET_AGENT_STATE,        /* state; FAILED, or a restart was in vain: code, why */
 	SNET_AGENT_CHECKED,      /* a pair: ok, rtt; or why not */
 	SNET_AGENT_MET,          /* remote: a peer-reflexive candidate of the peer's */
 	SNET_AGENT_SEEN,         /* local: a peer-reflexive one of ours */

@@ -2,12 +2,9 @@
 
 #include "nat/agent_impl.h"
 
-/* What the agent sends: checks, their repetition and their pace; consent checks. */
+/* What the agent sends: checks and their repetition; consent checks. */
 
-#define WAVE_MIN (500 * SNET_MS) /* failed pairs are tried anew, ever more rarely */
-#define WAVE_MAX (4 * SNET_SEC)
-#define HASTEN_MAX 8  /* in one burst */
-#define WAVES_AFTER 4 /* once a relay is selected: for something better */
+#define HASTEN_MAX 8 /* in one burst */
 
 /* ---- packets */
 
@@ -186,8 +183,8 @@ bool agent_consent(struct snet_agent *a, snet_time now)
 		return false;
 	t->pair = a->path.pair;
 	t->kind = TX_CONSENT;
-	t->controlling = a->list.controlling;
 	t->old = a->path.old;
+	t->controlling = t->old ? a->old.controlling : a->list.controlling;
 	t->handle = a->path.handle;
 	t->to = a->path.to;
 	t->priority = snet_candidate_priority(
@@ -207,7 +204,7 @@ bool snet_agent_probe(struct snet_agent *a, uint32_t handle, const struct snet_a
 {
 	struct tx t = { .controlling = a->list.controlling, .handle = handle, .to = *to };
 
-	if (!agent_is_live(a) || !*a->now.remote)
+	if (!agent_is_live(a) || !*a->now.remote || agent_has_fallen_back(a))
 		return false;
 	t.priority = snet_candidate_priority(SNET_CANDIDATE_PRFLX, 0, 1);
 	draw_id(a, t.id);
@@ -262,15 +259,6 @@ void agent_fail_pair(struct snet_agent *a, struct snet_pair *p, int code, const 
 	agent_tell_pair(a, SNET_AGENT_CHECKED, p, code, why);
 }
 
-void agent_refund(struct snet_agent *a, struct snet_pair *p, snet_time now)
-{
-	if (p->state != SNET_PAIR_IN_PROGRESS || p->checked != now)
-		return;
-	p->unsent = true;
-	if (a->turn == p->id)
-		a->next_check = now;
-}
-
 void snet_agent_no_way(struct snet_agent *a, uint32_t handle, const struct snet_addr *to,
 		       snet_time now)
 {
@@ -317,179 +305,20 @@ static bool due(struct snet_agent *a, struct tx *t, snet_time now)
 	return true;
 }
 
-/* ---- when */
-
-uint64_t agent_floor(const struct snet_agent *a)
+bool agent_resend_due(struct snet_agent *a, snet_time now)
 {
-	return a->path.is && !a->path.old && !a->path.ailing ? a->path.priority : 0;
-}
-
-static bool is_relayed(const struct snet_agent *a)
-{
-	return a->path.told.local.c.type == SNET_CANDIDATE_RELAY ||
-	       a->path.told.remote.type == SNET_CANDIDATE_RELAY;
-}
-
-bool agent_is_awaited(struct snet_agent *a, const struct snet_pair *p)
-{
-	const struct snet_pair *now = snet_checklist_get(&a->list, a->path.pair);
-
-	return !a->list.controlling && !p->eager && p->nominated > (now ? now->nominated : 0);
-}
-
-static bool is_due_again(struct snet_agent *a, const struct snet_pair *p)
-{
-	bool better = p->priority > agent_floor(a) &&
-		      (!agent_floor(a) || a->list.remotes[p->remote].told);
-
-	return p->state == SNET_PAIR_FAILED && !p->barred && (better || agent_is_awaited(a, p));
-}
-
-/* Failed pairs that may yet come to life: the peer was late, its NAT's way was not open, all
- * copies were lost. RFC 8863 has us wait, and this is what makes the wait worth while. */
-static bool is_hopeful(struct snet_agent *a)
-{
-	const struct snet_checklist *l = &a->list;
-	bool enough = a->path.is && !a->path.old && !a->path.ailing &&
-		      (!is_relayed(a) || a->waves >= WAVES_AFTER);
-	bool hopeful = false, unsent = false, under_way = false;
-
-	for (size_t i = 0; i < l->pairs_n; i++) {
-		const struct snet_pair *p = &l->pairs[i];
-		bool again = is_due_again(a, p) && (!enough || agent_is_awaited(a, p));
-
-		if (!p->barred && p->priority > agent_floor(a) && l->remotes[p->remote].told &&
-		    (p->state == SNET_PAIR_FROZEN || p->state == SNET_PAIR_WAITING))
-			return false; /* first those that have not had their turn */
-		under_way = under_way || p->state == SNET_PAIR_IN_PROGRESS;
-		unsent = unsent || (again && p->unsent);
-		hopeful = hopeful || (again && !p->unsent);
-	}
-	/* Those that failed without a packet do not hurry the others. */
-	return hopeful || (unsent && !under_way);
-}
-
-static void wave(struct snet_agent *a, snet_time now)
-{
-	snet_time gap = WAVE_MIN << (a->waves < 8 ? a->waves : 8);
-
-	if (!is_hopeful(a)) {
-		a->wave_at = SNET_NEVER;
-	} else if (a->wave_at == SNET_NEVER) {
-		a->wave_at = now + (gap < WAVE_MAX ? gap : WAVE_MAX);
-	} else if (now >= a->wave_at) {
-		for (size_t i = 0; i < a->list.pairs_n; i++) {
-			struct snet_pair *p = &a->list.pairs[i];
-
-			if (!is_due_again(a, p))
-				continue;
-			if (agent_is_awaited(a, p))
-				snet_checklist_trigger(&a->list, p);
-			else
-				snet_checklist_again(&a->list, p);
-		}
-		a->waves++;
-		a->wave_at = SNET_NEVER;
-	}
-}
-
-/* What speaks for a pair before anything is known: the family, and whether the peer says the
- * address, or a server that saw it. 0: neither, or there is a relay. */
-static unsigned kind_of(const struct snet_checklist *l, const struct snet_pair *p)
-{
-	const struct snet_candidate *to = snet_pair_remote(l, p);
-	unsigned v6 = to->address.sa.sa_family == AF_INET6;
-
-	if (!l->remotes[p->remote].told ||
-	    snet_pair_local(l, p)->c.type == SNET_CANDIDATE_RELAY)
-		return 0;
-	return to->type == SNET_CANDIDATE_HOST    ? 1u << v6
-	       : to->type == SNET_CANDIDATE_SRFLX ? 4u << v6
-						  : 0;
-}
-
-/* Hosts have many interfaces that lead nowhere (bridges of containers, tunnels), and each takes
- * turns before the first address that a server has seen. So the best of every kind goes before
- * the second of any: nobody waits longer than that (RFC 8421 has the same aim). Which pair is
- * better remains as it was. */
-static struct snet_pair *first_of_its_kind(struct snet_agent *a, struct snet_pair *next)
-{
-	struct snet_checklist *l = &a->list;
-	struct snet_pair *best = next;
-	unsigned begun = 0;
-
-	for (size_t i = 0; i < l->pairs_n; i++) {
-		const struct snet_pair *p = &l->pairs[i];
-
-		if (p->state != SNET_PAIR_FROZEN && p->state != SNET_PAIR_WAITING && !p->unsent)
-			begun |= kind_of(l, p);
-	}
-	if (!(kind_of(l, next) & begun))
-		return next;
-	for (size_t i = 0; i < l->pairs_n; i++) {
-		struct snet_pair *p = &l->pairs[i];
-		unsigned kind = kind_of(l, p);
-
-		if (p->state == SNET_PAIR_WAITING && !p->barred && kind && !(kind & begun) &&
-		    p->priority > agent_floor(a) &&
-		    (best == next || p->priority > best->priority))
-			best = p;
-	}
-	return best;
-}
-
-/* The next pair to be checked, and when it may be. */
-static struct snet_pair *upcoming(struct snet_agent *a, snet_time *when, bool *triggered)
-{
-	struct snet_pair *p = NULL;
-
-	*when = SNET_NEVER;
-	if (*a->now.remote)
-		p = snet_checklist_next(&a->list, agent_floor(a), triggered);
-	if (p && !*triggered)
-		p = first_of_its_kind(a, p);
-	if (p)
-		*when = *triggered ? a->next_triggered : a->next_check;
-	return p;
-}
-
-void agent_checks_due(struct snet_agent *a, snet_time now)
-{
-	struct snet_pair *p;
-	bool triggered;
-	snet_time when;
-
 	for (size_t i = 0; i < TX_MAX; i++)
 		if (a->tx[i].used && now >= a->tx[i].next && !due(a, &a->tx[i], now))
-			return;
-	wave(a, now);
-	while ((p = upcoming(a, &when, &triggered)) && now >= when) {
-		if (!agent_check(a, p, TX_CHECK, now))
-			return;
-		snet_checklist_begin(&a->list, p);
-		p->unsent = false;
-		/* A triggered check follows a packet that has made the way: no need for Ta,
-		 * which is there for NATs' sake (§14.1). */
-		if (triggered) {
-			a->next_triggered = now + TRIGGERED_PACE;
-		} else {
-			a->hurried -= a->hurried > 0;
-			a->next_check =
-				now + (a->hurried ? TRIGGERED_PACE : a->config.check_pace);
-			a->turn = p->id;
-		}
-	}
+			return false;
+	return true;
 }
 
-snet_time agent_checks_deadline(struct snet_agent *a, snet_time now)
+snet_time agent_resend_deadline(const struct snet_agent *a)
 {
-	snet_time at = a->wave_at, when;
-	bool triggered;
+	snet_time at = SNET_NEVER;
 
 	for (size_t i = 0; i < TX_MAX; i++)
 		if (a->tx[i].used && a->tx[i].next < at)
 			at = a->tx[i].next;
-	if (upcoming(a, &when, &triggered) && when < at)
-		at = when;
-	return at > now ? at : now;
+	return at;
 }

@@ -1,5 +1,6 @@
-/* Agent, inside: what agent.c (its life), agent_check.c (what it sends), agent_input.c (what it
- * hears) and agent_select.c (nomination, consent) share. Nobody else includes this. */
+/* Agent, inside: what agent.c (its life), agent_restart.c, agent_check.c (what it sends),
+ * agent_pace.c (what is next), agent_input.c (what it hears) and agent_select.c (nomination,
+ * consent) share. Nobody else includes this. */
 #ifndef SNET_NAT_AGENT_IMPL_H
 #define SNET_NAT_AGENT_IMPL_H
 
@@ -12,7 +13,7 @@
 #define EVENT_SPARE 32 /* of them, kept from single checks */
 #define EARLY_MAX 16   /* checks that come before the peer's credentials */
 #define NOMINATIONS_MAX 8
-#define TRIGGERED_PACE (5 * SNET_MS) /* the least that RFC 8445 §14.2 allows */
+#define PACE_MIN (5 * SNET_MS) /* between checks: the least that RFC 8445 §14.2 allows */
 
 enum tx_kind { TX_CHECK, TX_NOMINATION, TX_CONSENT };
 
@@ -35,9 +36,10 @@ struct creds {
 	char ufrag[SNET_AGENT_UFRAG + 1], pwd[SNET_AGENT_PWD + 1];
 	char remote[SNET_AGENT_NAME_MAX + 1]; /* "": not known yet */
 	struct snet_stun_key local_key, remote_key;
+	bool controlling; /* old: we did, then */
 };
 
-/* The selected pair; by value, for it may outlive its checklist (restart). */
+/* The selected pair; by value, for it may outlive its checklist (restart: old). */
 struct path {
 	bool is, old, ailing;
 	bool unsure; /* a nomination of another came to nothing, for all we know */
@@ -65,9 +67,11 @@ struct snet_agent {
 	struct path path;
 	bool has_loopback, local_ended, remote_ended, peer_is_aggressive;
 	snet_time started, checking; /* since when; checking: the time to fail counts from */
-	snet_time next_check, next_triggered, wave_at, settle_at, nominate_at, deadline;
-	unsigned waves, hurried;    /* hurried: so many checks need not wait for Ta */
-	uint32_t nominations, turn; /* turn: the pair that had the last one */
+	snet_time next_check, next_quick, next_triggered, turn_was; /* next_check before it */
+	snet_time wave_at, settle_at, nominate_at, deadline;
+	unsigned waves, hurried, quick; /* so many need not wait for Ta; did not for a turn */
+	uint32_t nominations, turn;     /* turn: the pair that had the last one */
+	bool turn_early;
 	struct {
 		uint8_t id[SNET_STUN_ID];
 		uint32_t pair;    /* a copy may come from elsewhere, and first */
@@ -91,6 +95,13 @@ void agent_tell_pair(struct snet_agent *a, enum snet_agent_what what, const stru
 bool agent_is_live(const struct snet_agent *a); /* started, and neither failed nor closed */
 /* After everything that happens: what is due is done, the deadline set anew. */
 void agent_turn(struct snet_agent *a, snet_time now);
+int agent_seed(struct snet_agent *a, const uint8_t random[static SNET_AGENT_RANDOM]);
+
+/* ---- agent_restart.c */
+/* There is no hope of a pair: FAILED, unless there is the one of before a restart, ... */
+void agent_fail(struct snet_agent *a, int code, const char *why);
+/* ... and then: no checks but those in answer to the peer's. */
+bool agent_has_fallen_back(const struct snet_agent *a);
 
 /* ---- agent_check.c */
 /* Room for one packet; NULL: they wait to be fetched. Counted by agent_sent. */
@@ -100,16 +111,19 @@ void agent_sent(struct snet_agent *a, size_t n);
 bool agent_check(struct snet_agent *a, struct snet_pair *p, enum tx_kind kind, snet_time now);
 bool agent_consent(struct snet_agent *a, snet_time now);
 struct tx *agent_tx(struct snet_agent *a, const uint8_t id[static SNET_STUN_ID]);
-/* No check of the pair is sent again; forget: nor is an answer to it waited for. */
+/* No check of it is sent again; forget: nor is an answer to it waited for. */
 void agent_cancel(struct snet_agent *a, uint32_t pair, bool forget);
 bool agent_is_nominating(const struct snet_agent *a);
-/* The peer has nominated it since it nominated the pair we use. */
-bool agent_is_awaited(struct snet_agent *a, const struct snet_pair *p);
-/* Below this priority nothing is checked for its own sake. */
-uint64_t agent_floor(const struct snet_agent *a);
 /* Checks of better pairs that nobody has answered are sent once more, now. */
 void agent_hasten(struct snet_agent *a, const struct snet_pair *works, snet_time now);
 void agent_fail_pair(struct snet_agent *a, struct snet_pair *p, int code, const char *why);
+/* Checks that lack an answer; false: no room to send. */
+bool agent_resend_due(struct snet_agent *a, snet_time now);
+snet_time agent_resend_deadline(const struct snet_agent *a);
+
+/* ---- agent_pace.c */
+/* Below this priority nothing is checked for its own sake. */
+uint64_t agent_floor(const struct snet_agent *a);
 /* The first packet of its check did not leave: whose turn it was, is next. */
 void agent_refund(struct snet_agent *a, struct snet_pair *p, snet_time now);
 void agent_checks_due(struct snet_agent *a, snet_time now);

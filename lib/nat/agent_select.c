@@ -6,9 +6,12 @@
 
 #define SETTLE_DIRECT (100 * SNET_MS) /* how long a better pair is waited for */
 #define SETTLE_RELAYED (400 * SNET_MS)
-#define HOPE_MIN (20 * SNET_MS)     /* an answer that is later than this, and than three */
-#define HOPE_RELAYED (50 * SNET_MS) /* while there is none but through a relay */
-#define HOPE_RTTS 3 /* round trips of a pair that works, is not to be waited for */
+/* An answer that is later than this, and than so many round trips of a pair that works, is not
+ * to be waited for: one, and what another way may take longer. To spare a relay, more. */
+#define HOPE_MIN (20 * SNET_MS)
+#define HOPE_RTTS 2
+#define HOPE_MIN_RELAYED (50 * SNET_MS)
+#define HOPE_RTTS_RELAYED 3
 #define AILING \
 	2 /* after this part of the consent timeout others are looked at: three were lost */
 
@@ -72,22 +75,39 @@ static bool is_relayed(const struct snet_agent *a, const struct snet_pair *p)
 	       snet_pair_remote(&a->list, p)->type == SNET_CANDIDATE_RELAY;
 }
 
+static snet_time latest(snet_time a, snet_time b)
+{
+	return a > b ? a : b;
+}
+
 /* Until when p, which may turn out better than best, deserves to be waited for. */
 static snet_time hope(const struct snet_agent *a, const struct snet_pair *p,
 		      const struct snet_pair *best)
 {
-	snet_time least = is_relayed(a, best) ? HOPE_RELAYED : HOPE_MIN;
-	snet_time patience = HOPE_RTTS * best->rtt, since = 0;
+	bool relayed = is_relayed(a, best);
+	snet_time least = relayed ? HOPE_MIN_RELAYED : HOPE_MIN;
+	snet_time trips = best->rtt * (relayed ? HOPE_RTTS_RELAYED : HOPE_RTTS);
+	snet_time until = 0;
 
 	if (p->barred || p->priority <= best->priority || p->state == SNET_PAIR_FAILED ||
 	    p->state == SNET_PAIR_SUCCEEDED)
 		return 0;
 	if (p->state != SNET_PAIR_IN_PROGRESS)
 		return SNET_NEVER;
-	for (size_t i = 0; i < TX_MAX; i++)
-		if (a->tx[i].used && a->tx[i].pair == p->id && !a->tx[i].cancelled)
-			since = a->tx[i].hastened ? a->tx[i].last : a->tx[i].first;
-	return since + (patience > least ? patience : least);
+	for (size_t i = 0; i < TX_MAX; i++) {
+		const struct tx *t = &a->tx[i];
+
+		if (!t->used || t->pair != p->id || t->cancelled)
+			continue;
+		until = latest(until, t->first + latest(trips, least));
+		/* Sent once more when best had worked: all of it anew only if that is a relay;
+		 * else what best itself took, and a bit. */
+		if (t->hastened && relayed)
+			until = latest(until, t->last + latest(trips, least));
+		else if (t->hastened)
+			until = latest(until, t->last + best->rtt * 5 / 4);
+	}
+	return until;
 }
 
 /* The valid pair to have, if it is not the one we have. A pair that ails counts as none. */
@@ -127,9 +147,7 @@ static void nominate(struct snet_agent *a, snet_time now)
 		return;
 	}
 	for (size_t i = 0; i < a->list.pairs_n; i++) {
-		snet_time t = hope(a, &a->list.pairs[i], best);
-
-		until = t > until ? t : until;
+		until = latest(until, hope(a, &a->list.pairs[i], best));
 	}
 	if (a->settle_at == SNET_NEVER)
 		a->settle_at = now + (is_relayed(a, best) ? SETTLE_RELAYED : SETTLE_DIRECT);
@@ -212,7 +230,7 @@ void agent_lose_path(struct snet_agent *a, const char *why, snet_time now)
 {
 	struct snet_pair *p = a->path.old ? NULL : snet_checklist_get(&a->list, a->path.pair);
 	struct snet_agent_event ev = a->path.told;
-	bool old = a->path.old, ailing = a->path.ailing;
+	bool old = a->path.old, ailing = a->path.ailing, last = agent_has_fallen_back(a);
 
 	ev.what = SNET_AGENT_CONSENT_LOST;
 	ev.ok = false;
@@ -224,7 +242,7 @@ void agent_lose_path(struct snet_agent *a, const char *why, snet_time now)
 		p->barred = true;
 	}
 	agent_tell(a, &ev);
-	if (old)
+	if (old && !last) /* the restart goes on */
 		return;
 	/* An earlier nomination is no answer: the peer has to say which it is now. */
 	for (size_t i = 0; i < a->list.pairs_n; i++)
@@ -232,7 +250,7 @@ void agent_lose_path(struct snet_agent *a, const char *why, snet_time now)
 	a->checking = now;
 	if (snet_checklist_best(&a->list))
 		agent_enter(a, SNET_AGENT_CONNECTED, SNET_ELOST, why);
-	else if (!ailing && look_around(a))
+	else if (!ailing && !last && look_around(a))
 		agent_enter(a, SNET_AGENT_CHECKING, SNET_ELOST, why);
 	else
 		agent_enter(a, SNET_AGENT_FAILED, SNET_ELOST, why);
@@ -244,7 +262,8 @@ static void begin_to_ail(struct snet_agent *a)
 {
 	a->path.ailing = true;
 	a->path.next = 0; /* asked for consent at once */
-	look_around(a);
+	if (!a->path.old) /* else it is looked for already, or has not been found */
+		look_around(a);
 }
 
 void agent_select_due(struct snet_agent *a, snet_time now)
@@ -256,7 +275,7 @@ void agent_select_due(struct snet_agent *a, snet_time now)
 		if (!agent_is_live(a))
 			return;
 	}
-	if (path->is && !path->old && !path->ailing &&
+	if (path->is && !path->ailing &&
 	    now >= path->last_ok + a->config.consent_timeout / AILING)
 		begin_to_ail(a);
 	if (path->is && now >= path->next) {
@@ -276,8 +295,7 @@ snet_time agent_select_deadline(const struct snet_agent *a)
 		return at;
 	if (path->next < at)
 		at = path->next;
-	if (!path->ailing && !path->old &&
-	    path->last_ok + a->config.consent_timeout / AILING < at)
+	if (!path->ailing && path->last_ok + a->config.consent_timeout / AILING < at)
 		at = path->last_ok + a->config.consent_timeout / AILING;
 	if (path->last_ok + a->config.consent_timeout < at)
 		at = path->last_ok + a->config.consent_timeout;

@@ -11,7 +11,7 @@
 
 int LLVMFuzzerTestOneInput(const uint8_t *p, size_t n);
 
-static const char pwd[] = "peer-peer-peer-peer-peer";
+static const char pwd[] = "peerPeerPeerPeerPeerPeer";
 static struct {
 	struct snet_agent *a;
 	snet_time now;
@@ -107,9 +107,24 @@ static void begin(bool controlling)
 	drain();
 }
 
+static void restart(uint8_t fill)
+{
+	uint8_t random[SNET_AGENT_RANDOM];
+	struct snet_agent_event had, has;
+	bool had_one = snet_agent_selected(w.a, &had);
+
+	memset(random, fill, sizeof(random));
+	if (snet_agent_restart(w.a, random, w.now))
+		return;
+	/* Whatever is known of new ones, the pair is what it was. */
+	assert(snet_agent_selected(w.a, &has) == had_one);
+	assert(!had_one || snet_addr_eq(&had.remote.address, &has.remote.address));
+}
+
 static void step(uint8_t op, uint8_t arg, const uint8_t *p, size_t n)
 {
 	struct snet_candidate c = { .component = 1, .foundation = "f", .address = place(arg) };
+	int rc;
 
 	switch (op % 8) {
 	case 0:
@@ -124,7 +139,8 @@ static void step(uint8_t op, uint8_t arg, const uint8_t *p, size_t n)
 		snet_agent_add_remote(w.a, &c, w.now);
 		break;
 	case 4:
-		snet_agent_set_remote(w.a, "peer", pwd, w.now);
+		rc = snet_agent_set_remote(w.a, "peer", pwd, w.now);
+		assert(!rc || rc == SNET_ECLOSED);
 		break;
 	case 5:
 		w.now += (snet_time)(arg + 1) * SNET_MS * (n + 1);
@@ -142,8 +158,10 @@ static void step(uint8_t op, uint8_t arg, const uint8_t *p, size_t n)
 			snet_agent_end_remote(w.a, w.now);
 		else if (arg % 4 == 2)
 			snet_agent_end_local(w.a, w.now);
-		else
+		else if (arg % 8 == 3)
 			snet_agent_remove_base(w.a, 1 + n % 2, w.now);
+		else
+			restart(arg);
 		break;
 	}
 	drain();

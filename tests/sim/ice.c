@@ -136,12 +136,13 @@ static void print_totals(void)
 	       (unsigned long long)t->seeds, (unsigned long long)t->paths,
 	       (unsigned long long)t->direct, (unsigned long long)t->relayed,
 	       (unsigned long long)t->none);
-	printf("# %llu packets, %llu lost; %llu changes of the pair, %llu restarts, %llu cuts, "
-	       "%llu roles changed, %llu peer-reflexive\n",
+	printf("# %llu packets, %llu lost; %llu changes of the pair, %llu restarts, %llu "
+	       "deceits, "
+	       "%llu cuts, %llu roles changed, %llu peer-reflexive\n",
 	       (unsigned long long)t->packets, (unsigned long long)t->lost,
 	       (unsigned long long)t->changes, (unsigned long long)t->restarts,
-	       (unsigned long long)t->cuts, (unsigned long long)t->conflicts,
-	       (unsigned long long)t->met);
+	       (unsigned long long)t->deceits, (unsigned long long)t->cuts,
+	       (unsigned long long)t->conflicts, (unsigned long long)t->met);
 	if (t->paths)
 		printf("# both had selected after %llu ms on average, %llu ms at most\n",
 		       (unsigned long long)(t->took_ms / t->paths),

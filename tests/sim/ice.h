@@ -56,7 +56,7 @@ struct plan {
 	snet_time signalling;
 	snet_time start[2];
 	bool trickle[2], controlling[2], aggressive[2], relay[2];
-	bool restart, cut;
+	bool restart, cut, deceived;
 };
 
 enum happening { ARRIVE, START, LOCAL, END, SIGNAL_CREDS, SIGNAL_CANDIDATE, SIGNAL_END, ALL };
@@ -100,7 +100,7 @@ struct sim {
 
 extern struct totals {
 	uint64_t seeds, paths, direct, relayed, none, packets, lost, changes, restarts, cuts,
-		conflicts, met, took_ms, took_max_ms;
+		deceits, conflicts, met, took_ms, took_max_ms;
 } totals;
 
 /* ---- ice.c */

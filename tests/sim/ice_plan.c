@@ -129,6 +129,7 @@ void plan_draw(struct sim *s)
 	p->aggressive[ice_below(s, 2)] = !ice_below(s, 8);
 	p->restart = !ice_below(s, 6);
 	p->cut = !ice_below(s, 6);
+	p->deceived = !ice_below(s, 6);
 }
 
 void plan_say(struct sim *s)

@@ -421,6 +421,38 @@ static void new_generation(struct sim *s, double loss)
 			ice_fail(s, "agent %d has selected nothing after the restart", i);
 }
 
+/* Somebody has one of them start anew, with credentials that are nobody's, and says where to
+ * look: where nobody is, and where the peer is. The pair must go on, at both. */
+static void deceive(struct sim *s)
+{
+	struct snet_candidate nobody = { .foundation = "0", .component = 1, .priority = 1 };
+	int i = (int)ice_below(s, 2);
+	struct side *x = &s->sides[i], *peer = &s->sides[!i];
+	uint8_t bytes[SNET_AGENT_RANDOM];
+
+	totals.deceits++;
+	x->packets = peer->packets = 0;
+	random_bytes(s, bytes);
+	nobody.address = net_addr("192.0.2.66:6666");
+	if (snet_agent_restart(x->agent, bytes, s->now) ||
+	    snet_agent_set_remote(x->agent, "nobody", "nobodynobodynobodynobody", s->now) ||
+	    snet_agent_add_remote(x->agent, &nobody, s->now))
+		ice_fail(s, "agent %d is not deceived", i);
+	for (size_t k = 0; k < peer->locals_n; k++)
+		snet_agent_add_remote(x->agent, &peer->locals[k].c, s->now);
+	snet_agent_end_local(x->agent, s->now);
+	snet_agent_end_remote(x->agent, s->now);
+	drain(s, i);
+	run_until(s, s->now + BOUND + STILL);
+	if (s->failed)
+		return;
+	if (snet_agent_state(x->agent) != SNET_AGENT_COMPLETED)
+		ice_fail(s, "agent %d, deceived, is %s", i,
+			 snet_agent_state_name(snet_agent_state(x->agent)));
+	if (x->lost || peer->lost)
+		ice_fail(s, "a pair is lost, for agent %d was deceived", i);
+}
+
 static void cut(struct sim *s)
 {
 	snet_time t = s->now, most = snet_agent_defaults.consent_timeout;
@@ -499,6 +531,11 @@ void world_run(struct sim *s)
 	loss = s->plan.loss;
 	if (begin(s))
 		first_generation(s);
+	if (!s->failed && s->path && s->plan.deceived) {
+		deceive(s);
+		check_mirror(s, 0);
+		check_mirror(s, 1);
+	}
 	if (!s->failed && s->path && s->plan.restart) {
 		new_generation(s, loss);
 		check_same(s);

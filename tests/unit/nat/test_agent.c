@@ -34,7 +34,7 @@ static struct wire {
 	size_t n;
 	bool (*drop)(const struct way *w);
 	bool (*refuse)(const struct way *w); /* blind ones: there is no way */
-	struct snet_agent_event selected[2], failed[2];
+	struct snet_agent_event selected[2], failed[2], why[2]; /* why: the last state */
 	unsigned selections[2], states[2], checked[2], met[2], seen[2], roles[2], lost[2],
 		sent[2];
 } w;
@@ -80,6 +80,7 @@ static void hear(int i, const struct snet_agent_event *ev)
 		w.states[i] |= 1u << ev->state;
 		if (ev->state == SNET_AGENT_FAILED)
 			w.failed[i] = *ev;
+		w.why[i] = *ev;
 		break;
 	case SNET_AGENT_CHECKED:
 		w.checked[i]++;
@@ -363,24 +364,97 @@ static void a_check_without_answer_is_sent_three_times_and_fails(void **state)
 	assert_int_equal(snet_agent_state(w.a[1]), SNET_AGENT_CHECKING);
 }
 
-static void new_checks_are_50_ms_apart(void **state)
+static bool record_first(const struct way *x) /* to whomever, and it leaves */
 {
+	record(x);
+	return false;
+}
+
+/* Every pair of a foundation of its own; of what type our bases are, and the peer's. */
+static const struct pace {
+	enum snet_candidate_type ours, its;
+	unsigned bases, remotes;
+	size_t n;
+	unsigned ms[12]; /* when the new checks leave */
+} paces[] = {
+	/* through a relay: no sooner than in their time */
+	{ SNET_CANDIDATE_RELAY, SNET_CANDIDATE_HOST, 2, 3, 6, { 0, 50, 100, 150, 200, 250 } },
+	{ SNET_CANDIDATE_HOST, SNET_CANDIDATE_RELAY, 2, 3, 6, { 0, 50, 100, 150, 200, 250 } },
+	/* the first foundations before it */
+	{ SNET_CANDIDATE_HOST, SNET_CANDIDATE_HOST, 1, 3, 3, { 0, 5, 10 } },
+	{ SNET_CANDIDATE_HOST, SNET_CANDIDATE_SRFLX, 3, 1, 3, { 0, 5, 10 } },
+	/* eight of them, and that is paid for */
+	{ SNET_CANDIDATE_HOST,
+	  SNET_CANDIDATE_HOST,
+	  3,
+	  4,
+	  11,
+	  { 0, 5, 10, 15, 20, 25, 30, 35, 40, 450, 500 } },
+};
+
+static void the_first_checks_leave_early_and_all_of_them_at_the_pace(void **state)
+{
+	(void)state;
+	for (size_t k = 0; k < N(paces); k++) {
+		const struct pace *x = &paces[k];
+		snet_time t;
+
+		set_up(NULL);
+		t = w.now;
+		sends_n = 0;
+		make(1, &snet_agent_defaults, 1);
+		make(0, &snet_agent_defaults, 2);
+		for (unsigned h = 1; h <= x->bases; h++) {
+			struct snet_local c = local(1, h);
+
+			c.c.type = x->ours;
+			assert_int_equal(snet_agent_add_local(w.a[1], &c, w.now), SNET_OK);
+		}
+		for (unsigned h = 1; h <= x->remotes; h++) {
+			struct snet_candidate c = remote(0, h);
+
+			c.type = x->its;
+			assert_int_equal(snet_agent_add_remote(w.a[1], &c, w.now), SNET_OK);
+		}
+		w.drop = any;
+		w.refuse = record_first;
+		greet(1);
+		run_until(t + 549 * SNET_MS);
+		assert_true(sends_n >= x->n);
+		for (size_t i = 0; i < x->n; i++)
+			assert_int_equal(sends[i], t + x->ms[i] * SNET_MS);
+		/* next is what has had no answer */
+		assert_true(sends_n == x->n || sends[x->n] >= t + 500 * SNET_MS);
+		tear_down(NULL);
+		w.a[0] = w.a[1] = NULL;
+	}
+}
+
+/* The address that leads through two NATs comes later than the one that does not. */
+static void an_address_that_a_server_saw_does_not_wait_for_its_turn(void **state)
+{
+	struct snet_candidate c = remote(0, 2), via = remote(0, 3);
 	snet_time t = w.now;
 
 	(void)state;
 	sends_n = 0;
+	w.drop = record;
 	make(1, &snet_agent_defaults, 1);
 	make(0, &snet_agent_defaults, 2);
-	for (unsigned h = 1; h <= 3; h++)
-		add(1, h);
+	add(1, 1);
 	greet(1);
-	w.drop = record;
-	for (unsigned h = 1; h <= 3; h++)
-		tell(1, h);
-	run_until(t + 449 * SNET_MS);
-	assert_int_equal(sends_n, 9);
-	for (size_t i = 0; i < 9; i++)
-		assert_int_equal(sends[i], t + i * 50 * SNET_MS);
+	tell(1, 1);
+	run_until(t + 7 * SNET_MS);
+	c.type = SNET_CANDIDATE_SRFLX;
+	via.type = SNET_CANDIDATE_RELAY;
+	assert_int_equal(snet_agent_add_remote(w.a[1], &via, w.now), SNET_OK);
+	assert_int_equal(snet_agent_add_remote(w.a[1], &c, w.now), SNET_OK);
+	drain(1);
+	run_until(t + 400 * SNET_MS);
+	assert_int_equal(sends_n, 3);
+	assert_true(sends[0] == t && sends[1] == t + 7 * SNET_MS);
+	/* A relay gains nothing by that. */
+	assert_true(sends[2] == t + 100 * SNET_MS);
 }
 
 static bool to_first(const struct way *x)
@@ -439,9 +513,9 @@ static void what_never_left_takes_nobodys_turn(void **state)
 	assert_int_equal(snet_agent_counts(w.a[1])->checks, 1);
 	assert_int_equal(snet_checklist_count(snet_agent_checklist(w.a[1]), SNET_PAIR_FAILED),
 			 1);
-	run_until(t + snet_agent_defaults.check_pace - 1);
+	run_until(t + 5 * SNET_MS - 1); /* of another foundation: early */
 	assert_int_equal(w.sent[1], 1);
-	run_until(t + snet_agent_defaults.check_pace);
+	run_until(t + 5 * SNET_MS);
 	/* The deadline is now, its turn with it. */
 	snet_agent_step(w.a[1], w.now);
 	drain(1);
@@ -544,10 +618,12 @@ static bool all_but_the_second(const struct way *x)
 	return x->p.handle != 2 || x->handle != 2;
 }
 
-static snet_time first[4]; /* by base of agent 1: when its first check left */
+static snet_time first[4]; /* by base of agent 1: when its first check to base 1 left */
 static bool note_time(const struct way *x)
 {
-	if (x->from == 1 && !first[x->p.handle])
+	struct snet_addr there = at(0, 1);
+
+	if (x->from == 1 && !first[x->p.handle] && snet_addr_eq(&x->p.to, &there))
 		first[x->p.handle] = w.now;
 	return false;
 }
@@ -556,6 +632,7 @@ static bool note_time(const struct way *x)
 static void once_a_pair_works_the_better_ones_are_looked_at_at_once(void **state)
 {
 	struct snet_agent_config c = snet_agent_defaults;
+	struct snet_candidate better = remote(0, 1);
 	snet_time t = w.now, works;
 
 	(void)state;
@@ -575,14 +652,108 @@ static void once_a_pair_works_the_better_ones_are_looked_at_at_once(void **state
 	tell(1, 2); /* its check is on its way ... */
 	add(1, 1);
 	add(1, 3);
-	tell(1, 1); /* ... when better ones turn up */
-	end(1);
+	better.type = SNET_CANDIDATE_PRFLX; /* of no kind that goes early */
+	assert_int_equal(snet_agent_add_remote(w.a[1], &better, w.now), SNET_OK);
+	end(1); /* ... when better ones turn up */
 	works = t + 2 * DELAY;
 	run_until(t + SNET_SEC);
-	assert_true(first[2] == t && first[1] == works);
+	assert_true(first[1] == works && first[2] == works + 10 * SNET_MS);
 	assert_true(!first[3]); /* of this none is better: it waits, and is not wanted then */
 	assert_mirror();
 	assert_int_equal(w.selected[1].local.handle, 2);
+}
+
+/* However many went early before it. */
+static void the_first_of_a_kind_is_never_too_late(void **state)
+{
+	struct snet_candidate c = remote(0, 1);
+	snet_time t = w.now;
+
+	(void)state;
+	w.drop = any;
+	w.refuse = record_first;
+	make(1, &snet_agent_defaults, 1);
+	make(0, &snet_agent_defaults, 2);
+	for (unsigned h = 1; h <= 3; h++)
+		add(1, h);
+	greet(1);
+	for (unsigned h = 1; h <= 4; h++)
+		tell(1, h);
+	run_until(t + 100 * SNET_MS);
+	sends_n = 0;
+	snet_addr_set_port(&c.address, 700);
+	strcpy(c.foundation, "seen");
+	c.type = SNET_CANDIDATE_SRFLX;
+	assert_int_equal(snet_agent_add_remote(w.a[1], &c, w.now), SNET_OK);
+	drain(1);
+	run_until(t + 400 * SNET_MS);
+	assert_int_equal(sends_n, 1);
+	assert_true(sends[0] == t + 100 * SNET_MS);
+}
+
+static void nothing_is_early_once_a_pair_works(void **state)
+{
+	snet_time t = w.now;
+
+	(void)state;
+	sends_n = 0;
+	w.refuse = record_first; /* of both */
+	both(3);
+	run_until(t + SNET_SEC);
+	assert_mirror();
+	assert_int_equal(w.selected[1].local.handle, 1);
+	assert_true(sends_n >= 4);
+	for (size_t i = 0; i < sends_n; i++)
+		assert_true(sends[i] <= t + 2 * DELAY);
+}
+
+static bool to_second(const struct way *x)
+{
+	struct snet_addr there = at(0, 2);
+
+	return snet_addr_eq(&x->p.to, &there);
+}
+
+static void what_never_left_early_is_not_paid_for(void **state)
+{
+	struct snet_candidate via = remote(0, 3);
+	snet_time t = w.now;
+
+	(void)state;
+	sends_n = 0;
+	w.drop = record;
+	w.refuse = to_second;
+	make(1, &snet_agent_defaults, 1);
+	make(0, &snet_agent_defaults, 2);
+	add(1, 1);
+	greet(1);
+	tell(1, 1);
+	tell(1, 2);
+	via.type = SNET_CANDIDATE_RELAY;
+	assert_int_equal(snet_agent_add_remote(w.a[1], &via, w.now), SNET_OK);
+	run_until(t + 400 * SNET_MS);
+	assert_int_equal(sends_n, 2);
+	assert_true(sends[0] == t && sends[1] == t + 50 * SNET_MS);
+}
+
+/* Better ones were checked before, and have had their time; asking once more, when one works,
+ * does not give them all of it anew. One that does answer late is taken all the same. */
+static void what_was_checked_before_is_not_waited_for_anew(void **state)
+{
+	snet_time t = w.now;
+
+	(void)state;
+	w.drop = to_first;
+	both(2);
+	run_until(t + SNET_SEC);
+	assert_mirror();
+	assert_int_equal(w.selected[1].local.handle, 2);
+	/* The fourth to leave works, 15 ms after the first; asked for: a round trip. */
+	assert_true(w.selected[1].took >= 15 * SNET_MS + 2 * 2 * DELAY + 2 * DELAY);
+	assert_true(w.selected[1].took <= 15 * SNET_MS + 2 * 2 * DELAY + 3 * DELAY);
+	w.drop = NULL;
+	run_until(t + 10 * SNET_SEC);
+	assert_mirror();
 }
 
 /* ---- in which order */
@@ -1207,6 +1378,32 @@ static void a_check_that_was_turned_away_is_repeated_when_a_relay_works(void **s
 	assert_int_equal(w.selections[1], 1);
 }
 
+/* A check that the peer's has triggered, and one that is early: each at the least pace. */
+static void early_checks_keep_clear_of_triggered_ones(void **state)
+{
+	struct snet_candidate c = remote(1, 2);
+	struct snet_agent_packet answer;
+	snet_time t = w.now;
+
+	(void)state;
+	alone();
+	w.drop = any;
+	w.refuse = record_first;
+	assert_int_equal(snet_agent_set_remote(w.a[0], "peer", "0123456789012345678901", w.now),
+			 SNET_OK);
+	tell(0, 1);
+	run_until(t + 3 * SNET_MS);
+	w.sent[0] = 0;
+	assert_int_equal(lie(&(struct say){ .controlling = true }, &answer), SNET_OK);
+	drain(0);
+	assert_int_equal(w.sent[0], 1);
+	sends_n = 0;
+	assert_int_equal(snet_agent_add_remote(w.a[0], &c, w.now), SNET_OK);
+	run_until(t + 40 * SNET_MS);
+	assert_int_equal(sends_n, 1);
+	assert_true(sends[0] == t + 8 * SNET_MS);
+}
+
 static void a_candidate_nobody_told_of_is_met(void **state)
 {
 	struct snet_agent_config c = snet_agent_defaults;
@@ -1357,6 +1554,252 @@ static void a_restart_keeps_the_pair_until_there_is_another(void **state)
 	assert_mirror();
 }
 
+/* Agent i starts anew, with credentials that nobody has told the other of. */
+static void anew(int i)
+{
+	uint8_t bytes[SNET_AGENT_RANDOM];
+
+	random_bytes(bytes, (uint8_t)(0x70 + i), (uint8_t)(1 + i));
+	assert_int_equal(snet_agent_restart(w.a[i], bytes, w.now), SNET_OK);
+	drain(i);
+}
+
+/* And hears of others, of nobody's; of a base where nobody is, and of the peer's own. */
+static void deceive(int i)
+{
+	anew(i);
+	assert_int_equal(
+		snet_agent_set_remote(w.a[i], "forged", "0123456789012345678901", w.now),
+		SNET_OK);
+	tell(i, 3);
+	tell(i, 1);
+	end(i);
+}
+
+static const snet_time no_hope = 31 * SNET_SEC; /* all candidates are known */
+
+static void assert_fallen_back(int i)
+{
+	assert_int_equal(snet_agent_state(w.a[i]), SNET_AGENT_COMPLETED);
+	assert_false(w.states[i] & 1u << SNET_AGENT_FAILED);
+	assert_int_equal(w.selections[i], 1);
+	assert_int_equal(w.lost[i], 0);
+	assert_int_equal(w.why[i].code, SNET_ETIMEOUT);
+	assert_non_null(w.why[i].why);
+	assert_true(w.why[i].ok);
+}
+
+static void assert_nothing_is_looked_for(int i)
+{
+	const struct snet_checklist *l = snet_agent_checklist(w.a[i]);
+
+	assert_true(l->pairs_n > 0);
+	assert_int_equal(snet_checklist_count(l, SNET_PAIR_FAILED), l->pairs_n);
+}
+
+static void a_restart_that_comes_to_nothing_costs_no_pair(void **state)
+{
+	struct snet_addr there;
+	unsigned sent;
+
+	(void)state;
+	both(1);
+	run_until(w.now + SNET_SEC);
+	for (int i = 0; i < 2; i++) {
+		deceive(i);
+		run_until(w.now + no_hope - SNET_SEC);
+		assert_int_equal(snet_agent_state(w.a[i]), SNET_AGENT_CHECKING);
+		tell(i, 2); /* its check is under way when time is up */
+		run_until(w.now + SNET_SEC);
+		assert_fallen_back(i);
+	}
+	/* What nobody has answered is not looked for any more; consent is asked for. */
+	sent = w.sent[0];
+	run_until(w.now + 60 * SNET_SEC);
+	assert_mirror();
+	assert_true(w.sent[0] >= sent + 20 && w.sent[0] <= sent + 32);
+	assert_nothing_is_looked_for(0);
+	tell(0, 4); /* and nobody makes it, by saying more */
+	run_until(w.now + SNET_SEC);
+	assert_int_equal(
+		snet_checklist_count(snet_agent_checklist(w.a[0]), SNET_PAIR_IN_PROGRESS), 0);
+	there = at(1, 3);
+	assert_false(snet_agent_probe(w.a[0], 1, &there, w.now));
+	assert_fallen_back(0);
+	assert_fallen_back(1);
+}
+
+static void the_pair_of_before_a_restart_is_lost_as_any_other(void **state)
+{
+	static const struct {
+		bool base;        /* it is that which is gone; else, answers stay away */
+		snet_time after;  /* the restart */
+		snet_time failed; /* at the latest so long after it */
+	} cases[] = {
+		{ false, 60 * SNET_SEC, 91 * SNET_SEC }, /* it has come to nothing */
+		{ true, 60 * SNET_SEC, 60 * SNET_SEC },
+		{ false, 0, 31 * SNET_SEC }, /* it goes on, and that is all there is */
+		{ true, 10 * SNET_SEC, 31 * SNET_SEC },
+	};
+
+	(void)state;
+	for (size_t k = 0; k < N(cases); k++) {
+		snet_time t;
+
+		set_up(NULL);
+		both(2);
+		run_until(w.now + SNET_SEC);
+		t = w.now;
+		deceive(0);
+		run_until(t + cases[k].after);
+		assert_int_equal(w.lost[0], 0);
+		if (cases[k].base)
+			snet_agent_remove_base(w.a[0], 1, w.now);
+		else
+			w.drop = any;
+		drain(0);
+		if (cases[k].after < 30 * SNET_SEC) {
+			run_until(t + 29 * SNET_SEC);
+			assert_int_equal(snet_agent_state(w.a[0]), SNET_AGENT_CHECKING);
+		}
+		if (!k) { /* when it has become doubtful */
+			run_until(t + cases[k].after + 25 * SNET_SEC);
+			assert_nothing_is_looked_for(0);
+		}
+		run_until(t + cases[k].failed);
+		assert_int_equal(snet_agent_state(w.a[0]), SNET_AGENT_FAILED);
+		assert_int_equal(w.lost[0], 1);
+		assert_int_equal(w.failed[0].code,
+				 cases[k].after < 30 * SNET_SEC ? SNET_ETIMEOUT : SNET_ELOST);
+		tear_down(NULL);
+		w.a[0] = w.a[1] = NULL;
+	}
+}
+
+/* Who knows our new credentials may have us change roles; the peer, who has not started anew,
+ * knows of none of that, and would answer with an error. */
+static void consent_of_before_goes_on_in_the_role_of_before(void **state)
+{
+	struct snet_agent_packet answer;
+	char user[64];
+
+	(void)state;
+	both(1);
+	run_until(w.now + SNET_SEC);
+	assert_false(snet_agent_is_controlling(w.a[0]));
+	deceive(0);
+	snprintf(user, sizeof(user), "%s:forged", snet_agent_ufrag(w.a[0]));
+	assert_int_equal(lie(&(struct say){ .user = user }, &answer), SNET_OK);
+	drain(0);
+	assert_true(snet_agent_is_controlling(w.a[0]));
+	run_until(w.now + 29 * SNET_SEC);
+	assert_true(snet_agent_is_controlling(w.a[0]));
+	assert_true(snet_agent_is_controlling(w.a[1]));
+	run_until(w.now + 60 * SNET_SEC);
+	assert_fallen_back(0);
+	assert_mirror();
+	assert_int_equal(w.roles[1], 0);
+	assert_false(snet_agent_is_controlling(w.a[0]));
+	assert_true(snet_agent_is_controlling(w.a[1]));
+}
+
+/* Of agent 0, to the other: when consent of before is asked for. */
+static bool note_asked(const struct way *x)
+{
+	if (x->from == 0)
+		record(x);
+	return true;
+}
+
+/* The answer to what was asked before the restart, that comes after it, counts. */
+static void consent_that_was_asked_for_before_a_restart_counts(void **state)
+{
+	snet_time asked;
+
+	(void)state;
+	both(1);
+	run_until(w.now + SNET_SEC);
+	while (w.n != 1 || w.way[0].from != 0) /* an answer to the other may be meant */
+		run_until(w.now + SNET_MS);
+	assert_int_equal(snet_stunmsg_parse(&m, w.way[0].p.p, w.way[0].p.n), SNET_OK);
+	assert_int_equal(m.cls, SNET_STUN_REQUEST);
+	asked = w.way[0].at - DELAY;
+	anew(0);
+	run_until(asked + 2 * DELAY + SNET_MS);
+	w.drop = any;
+	run_until(asked + 2 * DELAY + 30 * SNET_SEC - SNET_MS);
+	assert_int_equal(w.lost[0], 0);
+	run_until(asked + 2 * DELAY + 30 * SNET_SEC + SNET_MS);
+	assert_int_equal(w.lost[0], 1);
+}
+
+/* As of any pair: when answers stay away, it is asked for more often. */
+static void consent_of_before_is_asked_for_until_the_last(void **state)
+{
+	(void)state;
+	both(1);
+	run_until(w.now + SNET_SEC);
+	anew(0); /* the peer does not know, or is slow: no check is sent */
+	run_until(w.now + 10 * SNET_SEC);
+	sends_n = 0;
+	w.drop = note_asked;
+	run_until(w.now + 31 * SNET_SEC);
+	assert_int_equal(w.lost[0], 1);
+	assert_true(sends_n > 12);
+	assert_int_equal(snet_agent_state(w.a[0]), SNET_AGENT_GATHERING); /* it goes on */
+}
+
+static void after_a_restart_that_failed_another_one_may_not(void **state)
+{
+	(void)state;
+	both(1);
+	run_until(w.now + SNET_SEC);
+	deceive(0);
+	run_until(w.now + no_hope);
+	assert_fallen_back(0);
+	deceive(0); /* again: the credentials of before are still those of the pair */
+	run_until(w.now + no_hope);
+	assert_fallen_back(0);
+	for (int i = 0; i < 2; i++)
+		anew(i);
+	for (int i = 0; i < 2; i++) {
+		greet(i);
+		tell(i, 1);
+		end(i);
+	}
+	run_until(w.now + SNET_SEC);
+	assert_mirror();
+	for (int i = 0; i < 2; i++) {
+		assert_int_equal(w.selections[i], 2);
+		assert_true(w.selected[i].changed);
+	}
+	run_until(w.now + 60 * SNET_SEC);
+	assert_mirror();
+	assert_int_equal(w.lost[0] + w.lost[1], 0);
+}
+
+/* The peer hears of us when we have stopped looking for it. */
+static void a_peer_that_is_late_is_still_found(void **state)
+{
+	(void)state;
+	both(1);
+	run_until(w.now + SNET_SEC);
+	anew(0);
+	anew(1);
+	greet(0);
+	tell(0, 3);
+	end(0);
+	run_until(w.now + no_hope + 10 * SNET_SEC);
+	assert_fallen_back(0);
+	greet(1);
+	tell(1, 1);
+	end(1);
+	run_until(w.now + SNET_SEC);
+	assert_mirror();
+	assert_int_equal(w.selections[0], 2);
+	assert_int_equal(w.selections[1], 2);
+}
+
 static void a_closed_agent_says_and_hears_nothing(void **state)
 {
 	struct snet_agent_packet p;
@@ -1428,7 +1871,8 @@ int main(void)
 		TEST(two_agents_select_the_best_pair_in_three_round_trips),
 		TEST(a_check_says_what_rfc_8445_wants),
 		TEST(a_check_without_answer_is_sent_three_times_and_fails),
-		TEST(new_checks_are_50_ms_apart),
+		TEST(the_first_checks_leave_early_and_all_of_them_at_the_pace),
+		TEST(an_address_that_a_server_saw_does_not_wait_for_its_turn),
 		TEST(what_is_unreachable_holds_up_nobody),
 		TEST(a_host_that_cannot_be_reached_fails_its_own_pair),
 		TEST(what_never_left_takes_nobodys_turn),
@@ -1438,6 +1882,10 @@ int main(void)
 		TEST(what_never_left_hurries_nobody),
 		TEST(the_best_of_each_kind_goes_first),
 		TEST(once_a_pair_works_the_better_ones_are_looked_at_at_once),
+		TEST(the_first_of_a_kind_is_never_too_late),
+		TEST(nothing_is_early_once_a_pair_works),
+		TEST(what_never_left_early_is_not_paid_for),
+		TEST(what_was_checked_before_is_not_waited_for_anew),
 		TEST(a_conflict_of_roles_is_settled_by_the_tie_breakers),
 		TEST(what_is_not_proven_is_dropped_and_counted),
 		TEST(what_is_proven_but_wrong_is_answered_with_an_error),
@@ -1457,11 +1905,19 @@ int main(void)
 		TEST(a_base_that_goes_away_takes_its_pair_with_it),
 		TEST(a_better_pair_that_comes_later_is_selected),
 		TEST(a_check_that_was_turned_away_is_repeated_when_a_relay_works),
+		TEST(early_checks_keep_clear_of_triggered_ones),
 		TEST(a_candidate_nobody_told_of_is_met),
 		TEST(an_aggressive_peer_is_followed_to_its_best_pair),
 		TEST(only_the_peers_answer_from_where_it_was_asked_counts),
 		TEST(an_error_fails_the_pair_and_says_which),
 		TEST(a_restart_keeps_the_pair_until_there_is_another),
+		TEST(a_restart_that_comes_to_nothing_costs_no_pair),
+		TEST(the_pair_of_before_a_restart_is_lost_as_any_other),
+		TEST(consent_of_before_goes_on_in_the_role_of_before),
+		TEST(consent_that_was_asked_for_before_a_restart_counts),
+		TEST(consent_of_before_is_asked_for_until_the_last),
+		TEST(after_a_restart_that_failed_another_one_may_not),
+		TEST(a_peer_that_is_late_is_still_found),
 		TEST(a_closed_agent_says_and_hears_nothing),
 		TEST(a_configuration_that_makes_no_sense_is_refused),
 		TEST(without_memory_there_is_no_agent),
