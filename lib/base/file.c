@@ -26,7 +26,8 @@ static int slurp(struct snet_buf *b, int fd, const char *path, int code, struct 
 	ssize_t n;
 
 	for (;;) {
-		size_t left = b->max - b->n, want = left < CHUNK ? left : CHUNK;
+		size_t left = b->max - b->n, spare = b->cap - b->n;
+		size_t want = spare ? spare : left < CHUNK ? left : CHUNK;
 		uint8_t *to = want ? snet_buf_room(b, want) : &over;
 
 		if (!to)
@@ -44,6 +45,17 @@ static int slurp(struct snet_buf *b, int fd, const char *path, int code, struct 
 	}
 }
 
+/* At once: growing would leave copies behind. No more than the file is long, since all of it is
+ * wiped in the end; that a file has no length, or grows meanwhile, is none of ours. */
+static bool room_for_all(struct snet_buf *b, const struct stat *st)
+{
+	size_t left = b->max - b->n;
+
+	if (S_ISREG(st->st_mode) && st->st_size >= 0 && (size_t)st->st_size < left)
+		left = (size_t)st->st_size + 1; /* to see its end */
+	return snet_buf_room(b, left);
+}
+
 int snet_file_read(struct snet_buf *b, const char *path, bool secret, int code,
 		   struct snet_error *err)
 {
@@ -58,8 +70,7 @@ int snet_file_read(struct snet_buf *b, const char *path, bool secret, int code,
 		rc = snet_fail(err, code,
 			       "%s: mode %04o lets others at what is secret; chmod 600 it",
 			       path, st.st_mode & 07777u);
-	else if (secret &&
-		 !snet_buf_room(b, b->max - b->n)) /* growing would leave copies behind */
+	else if (secret && !room_for_all(b, &st))
 		rc = snet_fail(err, SNET_ENOMEM, "%s", path);
 	else
 		rc = slurp(b, fd, path, code, err);

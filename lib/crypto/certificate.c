@@ -1,5 +1,7 @@
 #include "crypto/certificate.h"
 
+#include <string.h>
+
 #include <gnutls/abstract.h>
 
 #include "crypto/hash.h"
@@ -88,6 +90,127 @@ int snet_spki_of_certificate(const uint8_t *der, size_t n, struct snet_buf *spki
 	return rc;
 }
 
+/* ---- the same without GnuTLS's parser, for what its own and our certificates look like */
+
+#define DEPTH_MAX 16
+#define SEQUENCE 0x30
+#define INTEGER 0x02
+#define VERSION 0xa0 /* explicit, and the only optional field before the key */
+
+struct tlv {
+	const uint8_t *p; /* the whole */
+	size_t n;
+	const uint8_t *body;
+	size_t body_n;
+};
+
+/* One element in DER: a tag of one byte, a definite length in its shortest form (X.690
+ * §10.1). */
+static bool take_tlv(struct snet_reader *r, struct tlv *t)
+{
+	const uint8_t *head = snet_take(r, 2), *more;
+	size_t n, k;
+
+	if (!head || (head[0] & 0x1f) == 0x1f)
+		return false;
+	n = head[1];
+	if (n >= 0x80) {
+		k = n & 0x7f;
+		more = k && k <= 3 ? snet_take(r, k) : NULL;
+		if (!more || !more[0])
+			return false;
+		for (n = 0; k; k--)
+			n = n << 8 | *more++;
+		if (n < 0x80)
+			return false;
+	}
+	t->p = head;
+	t->body = snet_take(r, n);
+	t->body_n = n;
+	t->n = t->body ? (size_t)(t->body - t->p) + n : 0;
+	return t->body;
+}
+
+/* Every element that is made of others is filled by them exactly, all the way down: there is
+ * one way only to divide such bytes. */
+static bool is_tiled(const uint8_t *p, size_t n, unsigned depth)
+{
+	struct snet_reader r = snet_reader(p, n);
+	struct tlv t;
+
+	while (snet_left(&r)) {
+		if (!take_tlv(&r, &t))
+			return false;
+		if (t.p[0] & 0x20 && (!depth || !is_tiled(t.body, t.body_n, depth - 1)))
+			return false;
+	}
+	return true;
+}
+
+/* RFC 5480 §2 (P-256, not compressed) and RFC 8410 §4: the key follows, and GnuTLS writes them
+ * so too. */
+static const struct {
+	uint8_t n, whole, head[27];
+} plain_keys[] = {
+	{ 27, 91, { 0x30, 0x59, 0x30, 0x13, 0x06, 0x07, 0x2a, 0x86, 0x48,
+		    0xce, 0x3d, 0x02, 0x01, 0x06, 0x08, 0x2a, 0x86, 0x48,
+		    0xce, 0x3d, 0x03, 0x01, 0x07, 0x03, 0x42, 0x00, 0x04 } },
+	{ 12, 44, { 0x30, 0x2a, 0x30, 0x05, 0x06, 0x03, 0x2b, 0x65, 0x70, 0x03, 0x21, 0x00 } },
+};
+
+static bool is_plain_key(const struct tlv *t)
+{
+	for (size_t i = 0; i < sizeof(plain_keys) / sizeof(*plain_keys); i++)
+		if (t->n == plain_keys[i].whole &&
+		    !memcmp(t->p, plain_keys[i].head, plain_keys[i].n))
+			return true;
+	return false;
+}
+
+/* The key of a certificate of version 3 about which no two parsers can differ: strict DER
+ * throughout, each field before the key by its tag (RFC 5280 §4.1), and a key that has one
+ * encoding. false: GnuTLS must say. */
+static bool find_plain_key(const uint8_t *der, size_t n, struct tlv *key)
+{
+	static const uint8_t fields[] = { VERSION,  INTEGER,  SEQUENCE, SEQUENCE,
+					  SEQUENCE, SEQUENCE, SEQUENCE },
+			     v3[] = { INTEGER, 1, 2 };
+	struct snet_reader r = snet_reader(der, n);
+	struct tlv t;
+
+	if (!take_tlv(&r, &t) || t.p[0] != SEQUENCE || snet_left(&r) ||
+	    !is_tiled(der, n, DEPTH_MAX))
+		return false;
+	r = snet_reader(t.body, t.body_n);
+	if (!take_tlv(&r, &t) || t.p[0] != SEQUENCE)
+		return false;
+	r = snet_reader(t.body, t.body_n);
+	for (size_t i = 0; i < sizeof(fields); i++) {
+		if (!take_tlv(&r, key) || key->p[0] != fields[i])
+			return false;
+		if (!i && (key->body_n != sizeof(v3) || memcmp(key->body, v3, sizeof(v3))))
+			return false;
+	}
+	return is_plain_key(key);
+}
+
+/* A handshake parses the certificate once more to check the signature with its key: what is no
+ * certificate for GnuTLS does not get past that. To have it parsed twice is a tenth of what a
+ * handshake costs beside its arithmetic. */
+static int key_of(const gnutls_datum_t *crt, struct snet_buf *spki,
+		  uint8_t keyid[static SNET_KEYID_BYTES])
+{
+	struct tlv key;
+	int rc;
+
+	if (!find_plain_key(crt->data, crt->size, &key))
+		return snet_spki_of_certificate(crt->data, crt->size, spki, keyid);
+	rc = snet_sha256(keyid, key.p, key.n);
+	if (!rc && spki)
+		rc = snet_buf_add(spki, key.p, key.n);
+	return rc;
+}
+
 int snet_cert_check(const gnutls_datum_t *chain, unsigned n, struct snet_buf *spki,
 		    uint8_t keyid[static SNET_KEYID_BYTES], struct snet_error *err)
 {
@@ -103,7 +226,7 @@ int snet_cert_check(const gnutls_datum_t *chain, unsigned n, struct snet_buf *sp
 		return snet_fail(err, SNET_EKEY,
 				 "a certificate of %u bytes, at most %u are read",
 				 chain[0].size, SNET_CERT_MAX);
-	rc = snet_spki_of_certificate(chain[0].data, chain[0].size, spki, keyid);
+	rc = key_of(&chain[0], spki, keyid);
 	if (rc == SNET_EKEY)
 		return snet_fail(err, rc, "a certificate without a usable key");
 	return rc ? snet_fail(err, rc, "reading a certificate") : SNET_OK;

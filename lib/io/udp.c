@@ -13,6 +13,7 @@
 #define RX_SLOT 65536 /* bytes: a whole GRO train */
 #define RX_ROUNDS 4   /* recvmmsg calls in one turn, so that writing is not starved */
 #define UNKNOWN_PAYLOAD 1252
+#define ROUTE_TIME (100 * SNET_MS) /* so long is believed what the kernel said of a route */
 
 struct snet_udp {
 	struct snet_udp_socket sock;
@@ -26,6 +27,9 @@ struct snet_udp {
 	size_t parked, parked_segment, parked_from;
 	uint8_t parked_ecn;
 	struct snet_path parked_path;
+	struct snet_addr route; /* the last one asked for, without a port */
+	uint32_t route_payload;
+	snet_time route_until; /* 0: none was */
 	struct snet_addr names[RX_SLOTS];
 	_Alignas(struct cmsghdr) uint8_t controls[RX_SLOTS][SNET_UDP_CONTROL];
 	uint8_t *rx;
@@ -272,11 +276,12 @@ int snet_udp_open(struct snet_udp **out, struct snet_loop *l, const struct snet_
 		  int fd, const struct snet_udp_opts *o, const struct snet_udp_events *ev,
 		  void *user, struct snet_error *err)
 {
-	struct snet_udp *u = calloc(1, sizeof(*u) + SNET_UDP_PAYLOAD_MAX);
+	struct snet_udp *u = malloc(sizeof(*u) + SNET_UDP_PAYLOAD_MAX);
 	int rc;
 
 	if (!u)
 		return snet_fail(err, SNET_ENOMEM, "udp socket");
+	*u = (struct snet_udp){ 0 }; /* and not the scratch: most of it is never touched */
 	u->ev = ev;
 	u->user = user;
 	u->sock.fd = -1;
@@ -364,10 +369,21 @@ void snet_udp_address(const struct snet_udp *u, struct snet_addr *out)
 	*out = u->sock.bound;
 }
 
-uint32_t snet_udp_payload(const struct snet_udp *u, const struct snet_addr *remote)
+uint32_t snet_udp_payload(struct snet_udp *u, const struct snet_addr *remote)
 {
-	return u->over ? u->over->payload(remote, u->over_user)
-		       : snet_udp_route_payload(remote);
+	struct snet_addr route = *remote;
+	snet_time now;
+
+	if (u->over)
+		return u->over->payload(remote, u->over_user);
+	now = snet_now();
+	snet_addr_set_port(&route, 0);
+	if (now >= u->route_until || !snet_addr_eq(&route, &u->route)) {
+		u->route = route;
+		u->route_payload = snet_udp_route_payload(remote);
+		u->route_until = now + ROUTE_TIME;
+	}
+	return u->route_payload;
 }
 
 uint32_t snet_udp_route_payload(const struct snet_addr *remote)

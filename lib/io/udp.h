@@ -88,8 +88,9 @@ int snet_udp_send(struct snet_udp *u, const struct snet_path *path, uint8_t ecn,
 void snet_udp_answer(struct snet_udp *u, const struct snet_path *path, const uint8_t *p,
 		     size_t n);
 
-/* Largest UDP payload the interface towards remote takes; 1252 when unknown. */
-uint32_t snet_udp_payload(const struct snet_udp *u, const struct snet_addr *remote);
+/* Largest UDP payload the interface towards remote takes; 1252 when unknown. May be
+ * 100 ms old: many connections to one host are opened at once. */
+uint32_t snet_udp_payload(struct snet_udp *u, const struct snet_addr *remote);
 /* The same of whatever socket. */
 uint32_t snet_udp_route_payload(const struct snet_addr *remote);
 

@@ -27,8 +27,7 @@ static int on_new_cid(ngtcp2_conn *q, ngtcp2_cid *cid, uint8_t *token, size_t n,
 	(void)q;
 	snet_quic_tls_rand(cid->data, n);
 	cid->datalen = n;
-	if (ngtcp2_crypto_generate_stateless_reset_token(token, c->ep->secret,
-							 sizeof(c->ep->secret), cid))
+	if (snet_quic_tls_reset_token(token, c->ep->secret, cid->data, n))
 		return NGTCP2_ERR_CALLBACK_FAILURE;
 	return snet_quic_route(c->ep, cid, &c->entry) ? NGTCP2_ERR_CALLBACK_FAILURE : 0;
 }
@@ -100,6 +99,8 @@ static int on_handshake_completed(ngtcp2_conn *q, void *user)
 	/* A server's word that it accepted our key comes with the confirmation. */
 	if (c->server)
 		snet_quic_conn_opened(c);
+	else
+		snet_quic_conn_early(c);
 	return 0;
 }
 
@@ -108,7 +109,8 @@ static int on_handshake_confirmed(ngtcp2_conn *q, void *user)
 	struct snet_quic_conn *c = user;
 
 	(void)q;
-	snet_quic_conn_opened(c);
+	if (c->state == SNET_QUIC_HANDSHAKE)
+		snet_quic_conn_opened(c);
 	return 0;
 }
 
@@ -142,8 +144,14 @@ static int on_stream_data(ngtcp2_conn *q, uint32_t flags, int64_t id, uint64_t o
 	struct snet_quic_conn *c = user;
 	struct snet_quic_stream *s = stream_user;
 
-	(void)q, (void)id, (void)offset;
-	if (!s || c->closing || !c->base.open)
+	(void)q, (void)offset;
+	if (!s || c->closing)
+		return 0;
+	/* An answer to what we sent early is as good as the confirmation, which it may have
+	 * overtaken: who has read the one has accepted the other (RFC 9001 §4.1.2, §5.7). */
+	if (c->early && c->state == SNET_QUIC_HANDSHAKE && id == 0)
+		snet_quic_conn_opened(c);
+	if (c->closing || !c->base.open)
 		return 0;
 	c->base.events->on_data(&c->base, s->number, p, n, flags & NGTCP2_STREAM_DATA_FLAG_FIN,
 				c->base.user);

@@ -96,7 +96,8 @@ static void fill_params(const struct snet_quic_conn *c, ngtcp2_transport_params 
 	p->initial_max_streams_uni = SNET_STREAMS - 1;
 	p->max_idle_timeout = cfg->idle_timeout == SNET_NEVER ? 0 : cfg->idle_timeout;
 	p->max_udp_payload_size = PAYLOAD_LIMIT;
-	p->active_connection_id_limit = 4;
+	/* One to spare for a new path: each is made, told and kept. */
+	p->active_connection_id_limit = 2;
 	p->grease_quic_bit = 0; /* STUN may share the port, RFC 9443 §3 */
 }
 
@@ -226,8 +227,8 @@ int snet_quic_conn_accept(struct snet_quic_conn **out, struct snet_endpoint *e,
 		s.token_type = NGTCP2_TOKEN_TYPE_RETRY;
 	}
 	p.stateless_reset_token_present = 1;
-	if (ngtcp2_crypto_generate_stateless_reset_token(p.stateless_reset_token, e->secret,
-							 sizeof(e->secret), &scid) ||
+	if (snet_quic_tls_reset_token(p.stateless_reset_token, e->secret, scid.data,
+				      scid.datalen) ||
 	    ngtcp2_conn_server_new(&c->q, &hd->scid, &scid, &qpath, hd->version,
 				   &snet_quic_server_callbacks, &s, &p, NULL, c) ||
 	    begin_tls(c) || snet_quic_route(e, &scid, &c->entry) ||
@@ -243,33 +244,59 @@ int snet_quic_conn_accept(struct snet_quic_conn **out, struct snet_endpoint *e,
 
 /* ---- life */
 
-void snet_quic_conn_opened(struct snet_quic_conn *c)
+static void introduce(struct snet_quic_conn *c)
 {
-	struct snet_endpoint *e = c->ep;
-	struct snet_quic_stream *s;
-	int64_t id;
-
-	c->confirmed = true;
-	c->state = SNET_QUIC_OPEN;
-	if (c->half_open)
-		e->half_open--;
-	c->half_open = false;
 	memcpy(c->base.peer_key, c->peer.key, sizeof(c->base.peer_key));
 	c->base.peer_derived = c->peer.derived;
 	c->base.peer_spki = c->peer.spki;
 	c->base.peer_spki_len = c->peer.spki_len;
 	c->base.profile = c->peer.profile;
 	c->base.role = c->peer.role;
+}
+
+/* Stream 0, by the dialler. */
+static bool open_messages(struct snet_quic_conn *c)
+{
+	struct snet_quic_stream *s;
+	int64_t id;
+
+	if (ngtcp2_conn_open_bidi_stream(c->q, &id, NULL) ||
+	    !(s = snet_quic_stream_new(c, id, SNET_QUIC_STREAM_MESSAGES, true))) {
+		snet_quic_conn_close(c, SNET_ENOMEM, "out of memory");
+		return false;
+	}
+	ngtcp2_conn_set_stream_user_data(c->q, id, s);
+	s->announce = true;
+	return true;
+}
+
+void snet_quic_conn_early(struct snet_quic_conn *c)
+{
+	const struct snet_conn_events *ev = c->base.events;
+
+	introduce(c);
+	if (c->base.profile != SNET_PROFILE_SNET1 || !ev->on_early || !open_messages(c))
+		return;
+	c->early = true;
+	ev->on_early(&c->base, c->base.user);
+}
+
+void snet_quic_conn_opened(struct snet_quic_conn *c)
+{
+	struct snet_endpoint *e = c->ep;
+	struct snet_quic_stream *s;
+
+	c->confirmed = true;
+	c->state = SNET_QUIC_OPEN;
+	if (c->half_open)
+		e->half_open--;
+	c->half_open = false;
+	introduce(c);
 	if (e->cfg.keep_alive != SNET_NEVER)
 		ngtcp2_conn_set_keep_alive_timeout(c->q, e->cfg.keep_alive);
 	if (!c->server) {
-		if (ngtcp2_conn_open_bidi_stream(c->q, &id, NULL) ||
-		    !(s = snet_quic_stream_new(c, id, SNET_QUIC_STREAM_MESSAGES, true))) {
-			snet_quic_conn_close(c, SNET_ENOMEM, "out of memory");
+		if (!c->early && !open_messages(c))
 			return;
-		}
-		ngtcp2_conn_set_stream_user_data(c->q, id, s);
-		s->announce = true;
 		c->base.open = true;
 		c->base.events->on_open(&c->base, c->base.user);
 		return;
@@ -347,8 +374,9 @@ void snet_quic_conn_input(struct snet_quic_conn *c, const struct snet_path *path
 	for (struct snet_list *i = c->streams.next; i != &c->streams; i = i->next)
 		SNET_OF(i, struct snet_quic_stream, node)->blocked = false;
 	/* Handshakes are latency: waiting for the end of the turn would
-	 * leave the other side idle. */
-	if (c->tls && !snet_udp_is_blocked(c->ep->udp))
+	 * leave the other side idle. Their end is for both sides to say what comes first in the
+	 * same packet. */
+	if (c->tls && !c->confirmed && !snet_udp_is_blocked(c->ep->udp))
 		snet_quic_tx(c);
 }
 

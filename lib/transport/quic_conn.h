@@ -45,10 +45,13 @@ struct snet_quic_conn {
 	bool server, retried;
 	bool half_open; /* counted in ep->half_open */
 	bool confirmed;
+	bool early;                /* dialled, and on_early was called: stream 0 is there */
 	uint8_t n_resets, refused; /* refused: ICMP errors since it was heard */
 	bool told_full;            /* owes the owner on_drain */
 	bool told_flushed;
-	bool bulk;    /* worth probing for jumbo packets */
+	bool stale;   /* marked since it was last written */
+	bool fills;   /* has had more to send than one small packet takes: worth probing */
+	bool bulk;    /* the same for jumbo packets */
 	bool closing; /* close_* hold what is to be said */
 	bool silent;  /* nothing is said: the peer closed, or cannot hear */
 	bool by_peer;
@@ -75,6 +78,8 @@ int snet_quic_conn_accept(struct snet_quic_conn **out, struct snet_endpoint *e,
 void snet_quic_conn_input(struct snet_quic_conn *c, const struct snet_path *path, uint8_t ecn,
 			  const uint8_t *p, size_t n);
 void snet_quic_conn_expired(struct snet_timer *t, snet_time now);
+/* From the callbacks: the peer is authenticated, and has not answered our proof yet. */
+void snet_quic_conn_early(struct snet_quic_conn *c);
 /* From the callbacks: both sides are authenticated. */
 void snet_quic_conn_opened(struct snet_quic_conn *c);
 /* News for the owner, after anything was fed in or written. */

@@ -37,6 +37,7 @@ static struct snet_quic_entry *find(struct snet_endpoint *e, const ngtcp2_versio
 
 void snet_quic_mark(struct snet_quic_conn *c)
 {
+	c->stale = true;
 	if (snet_list_is_empty(&c->dirty))
 		snet_list_add(&c->ep->dirty, &c->dirty);
 	if (!snet_udp_is_blocked(c->ep->udp))
@@ -201,7 +202,7 @@ static void flush_one(struct snet_quic_conn *c)
 {
 	if (!c->closing) {
 		snet_quic_conn_settle(c);
-		if (!c->closing)
+		if (!c->closing && c->stale)
 			snet_quic_tx(c);
 		if (!c->closing)
 			snet_quic_tell(c);

@@ -105,7 +105,6 @@ void snet_quic_stateless_reset(struct snet_endpoint *e, const struct snet_path *
 {
 	uint8_t token[NGTCP2_STATELESS_RESET_TOKENLEN], random[32], out[64];
 	snet_time now = snet_loop_now(e->loop);
-	ngtcp2_cid cid;
 	ngtcp2_ssize k;
 	size_t len;
 
@@ -119,9 +118,7 @@ void snet_quic_stateless_reset(struct snet_endpoint *e, const struct snet_path *
 	    !e->reset_credit)
 		return;
 	e->reset_credit--;
-	ngtcp2_cid_init(&cid, vc->dcid, vc->dcidlen);
-	if (ngtcp2_crypto_generate_stateless_reset_token(token, e->secret, sizeof(e->secret),
-							 &cid))
+	if (snet_quic_tls_reset_token(token, e->secret, vc->dcid, vc->dcidlen))
 		return;
 	len = n - 1 < 43 ? n - 1 : 43;
 	snet_quic_tls_rand(random, sizeof(random));

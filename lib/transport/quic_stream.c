@@ -91,6 +91,8 @@ struct snet_quic_stream *snet_quic_stream_ready(struct snet_quic_conn *c)
 {
 	struct snet_list *n = c->next ? &c->next->node : c->streams.next;
 
+	if (snet_list_is_empty(&c->streams))
+		return NULL;
 	if (c->streams.next->next == &c->streams) { /* one stream: no turns to take */
 		struct snet_quic_stream *s =
 			SNET_OF(c->streams.next, struct snet_quic_stream, node);
@@ -123,7 +125,7 @@ int snet_quic_send(struct snet_conn *base, unsigned stream, const struct snet_sl
 	size_t total = 0;
 	int rc;
 
-	if (c->state != SNET_QUIC_OPEN || c->closing)
+	if ((c->state != SNET_QUIC_OPEN && !c->early) || c->closing)
 		return SNET_ECLOSED;
 	if (c->queued >= c->ep->cfg.queue) {
 		c->told_full = true;

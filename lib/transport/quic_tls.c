@@ -232,6 +232,20 @@ int snet_quic_tls_secret(const struct snet_quic_tls *t, uint8_t out[static 32])
 	return SNET_OK;
 }
 
+/* ngtcp2 derives it by HKDF, which is two of these and more: an endpoint of many peers makes
+ * several for each. */
+int snet_quic_tls_reset_token(uint8_t out[static 16], const uint8_t secret[static 32],
+			      const uint8_t *cid, size_t n)
+{
+	const struct snet_slice id = { cid, n, NULL };
+	uint8_t mac[SNET_SHA256_BYTES];
+	int rc = snet_hmac(SNET_HMAC_SHA256, mac, secret, 32, &id, 1);
+
+	if (!rc)
+		memcpy(out, mac, 16);
+	return rc;
+}
+
 void snet_quic_tls_rand(uint8_t *p, size_t n)
 {
 	if (gnutls_rnd(GNUTLS_RND_NONCE, p, n))

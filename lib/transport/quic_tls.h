@@ -17,6 +17,11 @@ void snet_quic_tls_free(struct snet_quic_tls *t);
  * the same key: what stateless resets are made from. */
 int snet_quic_tls_secret(const struct snet_quic_tls *t, uint8_t out[static 32]);
 
+/* The token of a connection id (RFC 9000 §10.3.1), 16 bytes: HMAC-SHA256 of it by that secret.
+ * SNET_ENOSYS. */
+int snet_quic_tls_reset_token(uint8_t out[static 16], const uint8_t secret[static 32],
+			      const uint8_t *cid, size_t n);
+
 /* What the session of one connection ends up knowing. */
 struct snet_quic_tls_peer {
 	const uint8_t *pin; /* in: the only acceptable key id, or NULL */

@@ -77,8 +77,11 @@ static struct limits limits(const struct snet_quic_conn *c)
 			    ngtcp2_conn_get_path_max_tx_udp_payload_size(c->q) };
 
 	/* Probing is ngtcp2's as soon as a packet might be that long. A connection
-	 * that sends little has nothing to gain from jumbo packets, and the buffer for
-	 * one costs its peer 64 KiB. */
+	 * that sends little has nothing to gain from it: a packet that nothing fills is two to
+	 * send and two to acknowledge for each of many. Nor from jumbo packets, and the buffer
+	 * for one costs its peer 64 KiB. */
+	if (!c->fills && l.path <= SNET_QUIC_MIN_PAYLOAD)
+		l.max = SNET_QUIC_MIN_PAYLOAD;
 	if (!c->bulk && l.max > SNET_QUIC_PLAIN_PAYLOAD && l.path <= SNET_QUIC_PLAIN_PAYLOAD)
 		l.max = SNET_QUIC_PLAIN_PAYLOAD;
 	if (c->mtu_cap && l.max > c->mtu_cap)
@@ -214,7 +217,10 @@ void snet_quic_tx(struct snet_quic_conn *c)
 	snet_time now = snet_quic_clock(c);
 	bool go_on = true;
 
+	c->stale = false;
 	snet_quic_stream_credit(c);
+	if (c->unsent > SNET_QUIC_MIN_PAYLOAD)
+		c->fills = true;
 	if (c->unsent > BULK_BYTES)
 		c->bulk = true;
 	for (int i = 0; i < BURSTS && go_on && !snet_udp_is_blocked(c->ep->udp); i++)

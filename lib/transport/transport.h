@@ -39,6 +39,11 @@ struct snet_conn_events {
 	 * 0. why: words. by_peer: it was the peer who said so. */
 	void (*on_close)(struct snet_conn *c, int code, const char *why, bool by_peer,
 			 void *user);
+	/* Dialled, in profile snet/1: the peer is authenticated, and on_open will say that it
+	 * has accepted us. What is sent now, on stream 0, goes out with our proof, a round trip
+	 * sooner, and is lost with the connection if the proof is refused. NULL: not wanted;
+	 * and not every transport calls it. */
+	void (*on_early)(struct snet_conn *c, void *user);
 };
 
 /* The part every transport's connection begins with. Read by all, written by the transport. */

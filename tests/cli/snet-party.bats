@@ -76,6 +76,7 @@ load party
 	party 2 <"$BATS_TEST_TMPDIR/p2.in"
 	wait_event p2 message '.text == "while away"'
 	wait_event p0 peer.up '.peer == 2 and .missed_messages == 1 and .anew'
+	wait_event p1 peer.down '.peer == 2'
 	[ "$(received p2)" = "0 while away" ]
 	run jq -r 'select(.event == "peer.down").peer' p1.out
 	[ "$output" = 2 ]

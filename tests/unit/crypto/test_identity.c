@@ -483,6 +483,46 @@ static void broken_certificate_is_an_error(void **state)
 	snet_identity_free(id);
 }
 
+/* The one is asked in a handshake, where GnuTLS has yet to check a signature with the key that
+ * it reads: it must be the same key, whatever was done to the certificate. */
+static void a_handshake_reads_the_key_that_gnutls_reads(void **state)
+{
+	static const uint8_t flips[] = { 0x01, 0x20, 0x80, 0xff };
+	static const enum snet_key_type types[] = { SNET_KEY_P256, SNET_KEY_ED25519 };
+	struct snet_buf one = SNET_BUF(SNET_SPKI_MAX), other = SNET_BUF(SNET_SPKI_MAX);
+	unsigned both = 0;
+
+	(void)state;
+	for (size_t i = 0; i < sizeof(types) / sizeof(*types) * sizeof(flips); i++) {
+		struct snet_identity *id = make(types[i / sizeof(flips)], "a");
+		uint8_t a[SNET_KEYID_BYTES], b[SNET_KEYID_BYTES], *copy;
+		size_t n;
+		const uint8_t *der = snet_identity_cert(id, &n);
+
+		copy = malloc(n);
+		for (size_t k = 0; k <= n; k++) {
+			const gnutls_datum_t crt = { copy, (unsigned)n };
+
+			memcpy(copy, der, n);
+			if (k < n)
+				copy[k] ^= flips[i % sizeof(flips)];
+			one.n = other.n = 0;
+			if (snet_cert_check(&crt, 1, &one, a, NULL) ||
+			    snet_spki_of_certificate(copy, n, &other, b))
+				continue;
+			both++;
+			assert_memory_equal(a, b, sizeof(a));
+			assert_int_equal(one.n, other.n);
+			assert_memory_equal(one.p, other.p, one.n);
+		}
+		free(copy);
+		snet_identity_free(id);
+	}
+	assert_true(both > 1000); /* most of a certificate is names, dates and signature */
+	snet_buf_free(&one);
+	snet_buf_free(&other);
+}
+
 static void chains_are_counted_before_they_are_read(void **state)
 {
 	struct snet_identity *id = make(SNET_KEY_P256, "a");
@@ -621,6 +661,7 @@ int main(void)
 		cmocka_unit_test_setup_teardown(derived_id_is_the_crates, make_dir, remove_dir),
 		cmocka_unit_test(only_keys_that_tls_can_use_are_read),
 		cmocka_unit_test(broken_certificate_is_an_error),
+		cmocka_unit_test(a_handshake_reads_the_key_that_gnutls_reads),
 		cmocka_unit_test(chains_are_counted_before_they_are_read),
 		cmocka_unit_test(credentials_take_the_identity),
 		cmocka_unit_test_setup_teardown(no_memory_is_an_error, make_dir, remove_dir),

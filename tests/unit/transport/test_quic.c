@@ -301,6 +301,117 @@ static void a_listener_may_speak_first(void **s)
 	assert_memory_equal(c.in[0].p, "welcome", 7);
 }
 
+/* ---- what goes out with the proof */
+
+static unsigned earlies;
+
+static void on_early(struct snet_conn *conn, void *user)
+{
+	struct net_conn *n = user;
+
+	earlies++;
+	assert_ptr_equal(conn, n->c);
+	assert_false(conn->open);
+	assert_int_equal(n->opens, 0);
+	assert_memory_equal(conn->peer_key, snet_identity_keyid(net_identity(1)),
+			    SNET_KEYID_BYTES);
+	assert_int_equal(net_send(n, 0, "early", 5), SNET_OK);
+}
+
+static void dial_early(void)
+{
+	static struct snet_conn_events events;
+
+	events = net_conn_events;
+	events.on_early = on_early;
+	earlies = 0;
+	assert_int_equal(T->dial(&c.c, a.e, &b.at, NULL, &events, &c, NULL), SNET_OK);
+}
+
+static void answer(struct net_conn *n, unsigned stream, size_t len, bool fin)
+{
+	(void)stream, (void)len, (void)fin;
+	assert_int_equal(net_send(n, 0, "answer", 6), SNET_OK);
+}
+
+/* on_data asserts that the answer is not before on_open. */
+static void what_is_said_early_is_answered_with_the_confirmation(void **s)
+{
+	(void)s;
+	bind_both(NULL, NULL);
+	b.accepted[0].on_data = answer;
+	dial_early();
+	until_in(&c, 0, 6);
+	assert_int_equal(earlies, 1);
+	assert_int_equal(c.opens, 1);
+	net_assert_in(&b.accepted[0], 0, "early", 5);
+	assert_int_equal(net_send(&c, 0, "later", 5), SNET_OK);
+	until_in(&b.accepted[0], 0, 10);
+	net_assert_in(&b.accepted[0], 0, "earlylater", 10);
+}
+
+static void the_crate_is_told_nothing_early(void **s)
+{
+	const struct snet_transport_config crate = { .crate_only = true };
+
+	(void)s;
+	bind_both(NULL, &crate);
+	dial_early();
+	net_until(loop, is_settled, &c);
+	assert_int_equal(c.opens, 1);
+	assert_int_equal(earlies, 0);
+}
+
+static void what_was_said_early_is_lost_with_a_refused_proof(void **s)
+{
+	struct snet_transport_config cfg = { 0 };
+
+	(void)s;
+	assert_int_equal(snet_trust_new(&cfg.trust, NULL), SNET_OK);
+	assert_int_equal(
+		snet_trust_add(cfg.trust, snet_identity_keyid(net_identity(3)), "carol", NULL),
+		SNET_OK);
+	bind_both(NULL, &cfg);
+	dial_early();
+	net_until(loop, is_settled, &c);
+	assert_int_equal(earlies, 1);
+	assert_int_equal(c.opens, 0);
+	assert_int_equal(c.code, SNET_EDENIED);
+	assert_int_equal(b.n_accepted, 0);
+	net_unbind(&b);
+	snet_trust_free(cfg.trust);
+}
+
+/* ---- path MTU */
+
+static uint32_t mtu_of(const struct net_conn *n)
+{
+	struct snet_conn_stats stats;
+
+	T->stats(n->c, &stats);
+	return stats.mtu;
+}
+
+static void a_path_is_probed_for_who_has_more_than_a_packet_to_send(void **s)
+{
+	static const uint8_t more_than_one[4000];
+	struct net_conn *d;
+
+	(void)s;
+	d = connect_both(NULL, NULL);
+	for (unsigned i = 0; i < 50; i++) {
+		assert_int_equal(net_send(&c, 0, "small", 5), SNET_OK);
+		until_in(d, 0, 5 * (i + 1));
+	}
+	assert_int_equal(mtu_of(&c), 1200);
+	assert_int_equal(net_send(&c, 0, more_than_one, sizeof(more_than_one)), SNET_OK);
+	until_in(d, 0, 250 + sizeof(more_than_one));
+	for (unsigned i = 0; i < 50 && mtu_of(&c) == 1200; i++)
+		net_pass(loop, 10 * SNET_MS);
+	assert_int_equal(mtu_of(&c), 1452);
+	assert_int_equal(mtu_of(d), 1200);
+}
+
 /* ---- identities */
 
 static bool was_refused(void *user)
@@ -1516,7 +1627,10 @@ int main(void)
 		TEST(a_descriptor_can_be_taken_over),
 		TEST(an_address_in_use_cannot_be_bound),
 		TEST(a_listener_may_speak_first),
-		TEST(a_listener_may_speak_first),
+		TEST(what_is_said_early_is_answered_with_the_confirmation),
+		TEST(the_crate_is_told_nothing_early),
+		TEST(what_was_said_early_is_lost_with_a_refused_proof),
+		TEST(a_path_is_probed_for_who_has_more_than_a_packet_to_send),
 		TEST(a_wrong_pin_is_refused_by_the_dialler),
 		TEST(a_stranger_is_refused_by_the_listener),
 		TEST(without_a_pin_the_dialler_asks_its_own_trust),
