@@ -123,10 +123,11 @@ static void tell_calls(struct room *r, const char *why, bool fatal)
 	}
 }
 
-static void on_joined(void *user)
+static void on_joined(const struct snet_meet *meet, void *user)
 {
 	struct room *r = user;
 
+	(void)meet;
 	pthread_mutex_lock(lock_of(r));
 	r->joined = true;
 	snet_timer_stop(r->m->rt->loop, &r->timer);
@@ -134,10 +135,12 @@ static void on_joined(void *user)
 	pthread_mutex_unlock(lock_of(r));
 }
 
-static void on_trouble(const struct snet_error *err, bool fatal, void *user)
+static void on_trouble(const struct snet_meet *meet, const struct snet_error *err, bool fatal,
+		       void *user)
 {
 	struct room *r = user;
 
+	(void)meet;
 	snet_log(SNET_LOG_INFO, "ffi", "room %s: %s", r->url.room, err->text);
 	pthread_mutex_lock(lock_of(r));
 	snprintf(r->why, sizeof(r->why), "%s", err->text);
@@ -178,7 +181,7 @@ static void on_ice(const struct snet_agent_event *ev, const uint8_t *key, void *
 
 static void on_note(const struct snet_error *err, void *user)
 {
-	on_trouble(err, false, user);
+	on_trouble(((struct room *)user)->meet, err, false, user);
 }
 
 static const struct snet_meet_events meet_events = {

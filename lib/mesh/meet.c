@@ -77,7 +77,7 @@ static void on_joined(void *user)
 	repeat(m, true);
 	if (!m->was_joined) {
 		m->was_joined = true;
-		m->ev->on_joined(m->user);
+		m->ev->on_joined(m, m->user);
 	}
 }
 
@@ -101,7 +101,7 @@ static void failed(struct snet_meet *m, const struct snet_error *err)
 		return;
 	}
 	step(m, fatal ? SNET_LINK_CLOSE : SNET_LINK_LOST);
-	m->ev->on_trouble(err, fatal, m->user);
+	m->ev->on_trouble(m, err, fatal, m->user);
 }
 
 /* The connection may be of an address that is gone; nothing would tell for long. */

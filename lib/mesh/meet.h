@@ -25,10 +25,12 @@ struct snet_meet_opts {
 /* From the loop, and from within snet_call_new; none may free the room; on_over may not
  * free the call: it frees itself. */
 struct snet_meet_events {
-	void (*on_joined)(void *user); /* the first time: the server knows us */
+	/* The first time: the server knows us. */
+	void (*on_joined)(const struct snet_meet *m, void *user);
 	/* The server is not there, or we are not let in. fatal: it will not get better, and is
 	 * not tried again. */
-	void (*on_trouble)(const struct snet_error *err, bool fatal, void *user);
+	void (*on_trouble)(const struct snet_meet *m, const struct snet_error *err, bool fatal,
+			   void *user);
 	/* Somebody who says to have this key calls: shall it be answered? What key it really
 	 * has is seen later. */
 	bool (*wants)(const uint8_t key[SNET_KEYID_BYTES], void *user);

@@ -110,8 +110,8 @@ static struct member *member(struct snet_mesh *m, uint32_t party)
 	return party < m->cfg.n && party != m->cfg.self ? &m->members[party] : NULL;
 }
 
-int snet_mesh_send(struct snet_mesh *m, uint32_t party, unsigned stream, uint8_t kind,
-		   const struct snet_slice *v, size_t n)
+int snet_mesh_queue(struct snet_mesh *m, uint32_t party, unsigned stream, uint8_t kind,
+		    const struct snet_slice *v, size_t n)
 {
 	struct member *to = member(m, party);
 	size_t total = 0;
@@ -136,8 +136,26 @@ int snet_mesh_send(struct snet_mesh *m, uint32_t party, unsigned stream, uint8_t
 	to->stats.sent++;
 	to->stats.sent_bytes += total;
 	mesh_turn(to, MESH_SENT);
-	mesh_pump(to);
+	if (mesh_is_plain(to))
+		mesh_pump(to);
 	return SNET_OK;
+}
+
+int snet_mesh_send(struct snet_mesh *m, uint32_t party, unsigned stream, uint8_t kind,
+		   const struct snet_slice *v, size_t n)
+{
+	int rc = snet_mesh_queue(m, party, stream, kind, v, n);
+
+	if (!rc)
+		mesh_pump(&m->members[party]);
+	return rc;
+}
+
+void snet_mesh_flush(struct snet_mesh *m)
+{
+	for (uint32_t i = 0; i < m->cfg.n; i++)
+		if (snet_outbox_next(&m->members[i].outbox))
+			mesh_pump(&m->members[i]);
 }
 
 bool snet_mesh_is_full(struct snet_mesh *m, uint32_t party)

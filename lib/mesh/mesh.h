@@ -97,6 +97,11 @@ void snet_mesh_accept(struct snet_mesh *m, struct snet_conn *c);
  * party, stream or kind, or self; SNET_ETOOBIG; SNET_ENOMEM. */
 int snet_mesh_send(struct snet_mesh *m, uint32_t party, unsigned stream, uint8_t kind,
 		   const struct snet_slice *v, size_t n);
+/* The same, but it may wait for snet_mesh_flush: of many small messages, those for one party go
+ * to its connection together. */
+int snet_mesh_queue(struct snet_mesh *m, uint32_t party, unsigned stream, uint8_t kind,
+		    const struct snet_slice *v, size_t n);
+void snet_mesh_flush(struct snet_mesh *m);
 bool snet_mesh_is_full(struct snet_mesh *m, uint32_t party); /* true: on_room follows */
 /* We send no more, to anybody. on_over follows for each when it has said so, too. */
 void snet_mesh_finish(struct snet_mesh *m);

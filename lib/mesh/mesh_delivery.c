@@ -151,10 +151,17 @@ void mesh_pump(struct member *m)
 		mesh_plain_pump(m);
 		return;
 	}
-	while (snet_peer_can_send(ch->peer) && (item = snet_outbox_next(&m->outbox))) {
-		if (snet_peer_send(ch->peer, item->stream, item->kind, &item->v, 1))
+	while ((item = snet_outbox_next(&m->outbox)) && snet_peer_can_send(ch->peer)) {
+		struct snet_slice v;
+		size_t n = snet_outbox_frames(&m->outbox, &v);
+		int rc = n ? snet_peer_send_frames(ch->peer, item->stream, &v)
+			   : snet_peer_send(ch->peer, item->stream, item->kind, &item->v, 1);
+
+		if (rc)
 			return; /* on_drain or on_down follows */
-		snet_outbox_sent(&m->outbox);
+		do
+			snet_outbox_sent(&m->outbox);
+		while (n && --n);
 	}
 	say_bye(m);
 }

@@ -73,16 +73,21 @@ static struct snet_block *tail(struct snet_outbox *o, size_t n)
 	return b;
 }
 
-/* Copies n slices of `size` bytes in all into one run. */
-static int copy(struct snet_outbox *o, struct snet_slice *to, const struct snet_slice *v,
+/* Copies n slices of `size` bytes in all into one run, behind a head. */
+static int copy(struct snet_outbox *o, struct snet_outbox_item *it, const struct snet_slice *v,
 		size_t n, size_t size)
 {
 	bool alone = size >= ALONE_FROM;
-	struct snet_block *b = alone ? snet_block_new(size) : tail(o, size);
+	struct snet_block *b = alone ? snet_block_new(SNET_OUTBOX_HEAD + size)
+				     : tail(o, SNET_OUTBOX_HEAD + size);
 
 	if (!b)
 		return SNET_ENOMEM;
-	*to = (struct snet_slice){ b->data + b->n, size, alone ? b : snet_block_hold(b) };
+	snet_frame_head(b->data + b->n, (uint32_t)size + 1);
+	b->data[b->n + SNET_FRAME_HEAD] = it->kind;
+	b->n += SNET_OUTBOX_HEAD;
+	it->v = (struct snet_slice){ b->data + b->n, size, alone ? b : snet_block_hold(b) };
+	it->copied = true;
 	for (size_t i = 0; i < n; i++) {
 		if (!v[i].n)
 			continue;
@@ -92,20 +97,16 @@ static int copy(struct snet_outbox *o, struct snet_slice *to, const struct snet_
 	return SNET_OK;
 }
 
-static int keep(struct snet_outbox *o, struct snet_slice *to, const struct snet_slice *v,
+static int keep(struct snet_outbox *o, struct snet_outbox_item *it, const struct snet_slice *v,
 		size_t n)
 {
 	size_t size = 0;
 
 	for (size_t i = 0; i < n; i++)
 		size += v[i].n;
-	if (!size) {
-		*to = (struct snet_slice){ (const uint8_t *)"", 0, NULL };
-		return SNET_OK;
-	}
-	if (n > 1 || !v->block)
-		return copy(o, to, v, n, size);
-	*to = *v;
+	if (n != 1 || !v->block || !size)
+		return copy(o, it, v, n, size);
+	it->v = *v;
 	snet_block_hold(v->block);
 	return SNET_OK;
 }
@@ -122,7 +123,7 @@ int snet_outbox_add(struct snet_outbox *o, unsigned stream, uint8_t kind,
 		return SNET_EAGAIN;
 	rc = reserve(o);
 	if (!rc)
-		rc = keep(o, &item.v, v, n);
+		rc = keep(o, &item, v, n);
 	if (rc)
 		return rc;
 	item.seq = ++o->end[stream];
@@ -136,6 +137,26 @@ int snet_outbox_add(struct snet_outbox *o, unsigned stream, uint8_t kind,
 const struct snet_outbox_item *snet_outbox_next(struct snet_outbox *o)
 {
 	return o->cursor < o->count ? at(o, o->cursor) : NULL;
+}
+
+size_t snet_outbox_frames(const struct snet_outbox *o, struct snet_slice *v)
+{
+	const struct snet_outbox_item *first = o->cursor < o->count ? at(o, o->cursor) : NULL;
+	size_t n = 0;
+
+	if (!first || !first->copied)
+		return 0;
+	*v = (struct snet_slice){ first->v.p - SNET_OUTBOX_HEAD, 0, first->v.block };
+	while (o->cursor + n < o->count) {
+		const struct snet_outbox_item *it = at(o, o->cursor + n);
+
+		if (it->v.block != v->block || it->stream != first->stream ||
+		    it->v.p - SNET_OUTBOX_HEAD != v->p + v->n || !it->copied)
+			break;
+		v->n += SNET_OUTBOX_HEAD + it->v.n;
+		n++;
+	}
+	return n;
 }
 
 void snet_outbox_sent(struct snet_outbox *o)

@@ -5,22 +5,26 @@
  *	snet_outbox_add     accept, number, keep
  *	snet_outbox_next    the first not yet sent on the present connection; then
  *	snet_outbox_sent    ... when the connection took it
+ *	snet_outbox_frames  as next, for many at once
  *	snet_outbox_acked   what an ack says: forget
  *	snet_outbox_rewind  what a resume says: forget, and send the rest again
  *
- * No allocation per message once it has grown: items lie in a ring, small payloads in shared
- * blocks, large ones are held where they are. */
+ * No allocation per message once it has grown: items lie in a ring; payloads are held where
+ *they are or copied to shared blocks, each behind the head that it has on the wire, so that
+ *what lies together there is one run of bytes to the connection. */
 #ifndef SNET_MESH_OUTBOX_H
 #define SNET_MESH_OUTBOX_H
 
 #include "base/bytes.h"
+#include "wire/frame.h"
 #include "wire/record.h"
 
 struct snet_outbox_item {
 	uint64_t seq;        /* on its stream */
-	struct snet_slice v; /* the payload, with a block that is held; none when it is empty */
+	struct snet_slice v; /* the payload, with a block that is held */
 	uint8_t stream, kind;
-	bool again; /* sent before, on whatever connection */
+	bool copied; /* SNET_OUTBOX_HEAD bytes, length and kind, lie before it */
+	bool again;  /* sent before, on whatever connection */
 };
 
 struct snet_outbox {
@@ -37,6 +41,7 @@ struct snet_outbox {
 	uint64_t resent; /* sendings that were not a message's first, ever */
 };
 
+#define SNET_OUTBOX_HEAD (SNET_FRAME_HEAD + 1)
 #define SNET_OUTBOX_OVERHEAD 32 /* bytes a message counts beside its payload */
 
 void snet_outbox_init(struct snet_outbox *o, size_t max);
@@ -54,6 +59,10 @@ int snet_outbox_add(struct snet_outbox *o, unsigned stream, uint8_t kind,
 /* NULL: everything has been sent. Good until the next call. */
 const struct snet_outbox_item *snet_outbox_next(struct snet_outbox *o);
 void snet_outbox_sent(struct snet_outbox *o);
+/* The next and those after it that lie together, on one stream, as they are on the wire (frames
+ * of snet/1): *v borrowed, with its block. Returns how many; 0: the next is held
+ * where its owner put it, without a head, or there is none. */
+size_t snet_outbox_frames(const struct snet_outbox *o, struct snet_slice *v);
 /* marks: how many were taken for good, per stream; streams that are not among them are as they
  * were, and so is what goes back. SNET_EPROTO: more than was sent on this connection; nothing
  * is changed. */

@@ -232,6 +232,16 @@ static const struct snet_framed_events framed_events = { on_frame, on_part, on_e
 
 /* ---- the connection */
 
+static void on_early(struct snet_conn *c, void *user)
+{
+	struct snet_peer *p = user;
+
+	p->seen = *c;
+	p->said_early = true;
+	if (say_hello(p))
+		snet_peer_close(p, SNET_ENOMEM, "out of memory");
+}
+
 static void on_open(struct snet_conn *c, void *user)
 {
 	struct snet_peer *p = user;
@@ -242,7 +252,7 @@ static void on_open(struct snet_conn *c, void *user)
 	p->role = SNET_ROLE_SERVER;
 	p->id = c->peer_derived;
 	if (snet_peer_is_snet1(p)) {
-		if (say_hello(p))
+		if (!p->said_early && say_hello(p))
 			snet_peer_close(p, SNET_ENOMEM, "out of memory");
 	} else if (c->transport->send(c, 0, &s, 1)) {
 		snet_peer_close(p, SNET_ENOMEM, "out of memory");
@@ -323,8 +333,8 @@ static void on_close(struct snet_conn *c, int code, const char *why, bool by_pee
 		go_down(p);
 }
 
-static const struct snet_conn_events conn_events = { on_open, on_data, on_drain, on_flushed,
-						     on_close };
+static const struct snet_conn_events conn_events = { on_open,    on_data,  on_drain,
+						     on_flushed, on_close, on_early };
 
 /* ---- life */
 

@@ -73,6 +73,9 @@ int snet_peer_dial(struct snet_peer **out, struct snet_loop *l, struct snet_endp
  * Slices: as the transport's send. */
 int snet_peer_send(struct snet_peer *p, unsigned stream, uint8_t kind,
 		   const struct snet_slice *v, size_t n);
+/* The same for frames that are made already, whole, as snet/1 has them: any number in one
+ * slice. */
+int snet_peer_send_frames(struct snet_peer *p, unsigned stream, const struct snet_slice *v);
 bool snet_peer_can_send(struct snet_peer *p);       /* more is welcome; after false, on_drain */
 size_t snet_peer_queued(const struct snet_peer *p); /* bytes not acknowledged */
 /* In on_down: bytes of messages that never went out; bytes that were never acknowledged. */

@@ -21,6 +21,7 @@ struct snet_peer {
 	uint64_t seq[SNET_STREAMS];
 	struct snet_stall stall;
 	bool up, sync_due, finished, closed, close_by_peer, in_closing;
+	bool said_early; /* the hello, before the peer had accepted us */
 	int close_code;
 	char *close_why;
 	size_t undelivered, unacked;

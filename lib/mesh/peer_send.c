@@ -28,6 +28,23 @@ int snet_peer_send(struct snet_peer *p, unsigned stream, uint8_t kind,
 	return rc;
 }
 
+int snet_peer_send_frames(struct snet_peer *p, unsigned stream, const struct snet_slice *v)
+{
+	int rc;
+
+	if (!p->conn || !p->up || p->finished || p->in_closing)
+		return SNET_ECLOSED;
+	if (stream >= SNET_STREAMS || !snet_peer_is_snet1(p))
+		return SNET_EINVAL;
+	rc = p->conn->transport->send(p->conn, stream, v, 1);
+	if (!rc) {
+		p->sent += v->n;
+		if (!p->timer.slot)
+			snet_peer_watch(p);
+	}
+	return rc;
+}
+
 bool snet_peer_can_send(struct snet_peer *p)
 {
 	return p->conn && p->up && !p->finished && !p->in_closing &&

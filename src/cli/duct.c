@@ -7,11 +7,13 @@ static void run_items(struct duct *d)
 {
 	struct input_message m;
 	struct snet_error err;
+	bool any = false;
 	int rc;
 
 	while (!d->held && !d->ended) {
 		rc = input_next(d->input, &m, &err);
 		if (rc > 0) {
+			any = true;
 			d->ev->on_item(d, &m, d->user);
 			continue;
 		}
@@ -24,6 +26,8 @@ static void run_items(struct duct *d)
 		if (d->eof && input_is_broken(d->input))
 			break;
 	}
+	if (any && d->ev && d->ev->on_rest)
+		d->ev->on_rest(d, d->user);
 	if (d->held || d->ended || !d->eof)
 		return;
 	d->ended = true;

@@ -21,6 +21,8 @@ struct duct_events {
 	void (*on_room)(struct duct *d, void *user); /* the sink was full and is no longer */
 	/* The sink takes no more. */
 	void (*on_broken)(struct duct *d, const struct snet_error *err, void *user);
+	/* After one or more on_item: no more now. NULL allowed. */
+	void (*on_rest)(struct duct *d, void *user);
 };
 
 struct duct {

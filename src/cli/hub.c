@@ -7,6 +7,7 @@
 
 #include "cli/groups.h"
 #include "cli/out.h"
+#include "cli/peer_events.h"
 #include "cli/ready.h"
 #include "cli/say.h"
 #include "crypto/identity.h"
@@ -330,7 +331,7 @@ static void on_refused(struct snet_endpoint *e, const struct snet_addr *from, in
 		       const char *why, void *user)
 {
 	(void)e, (void)user;
-	hub_say_refused(from, code, why);
+	peer_say_refused(from, code, why);
 }
 
 static const struct snet_endpoint_events endpoint_events = { on_accept, on_refused };

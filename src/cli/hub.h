@@ -79,7 +79,6 @@ void hub_check_enough(struct hub *h); /* --count, --replies */
 /* ---- hub_events.c */
 void hub_say_up(const struct mate *m);
 void hub_say_down(const struct mate *m, int code, const char *why, bool by_peer);
-void hub_say_refused(const struct snet_addr *from, int code, const char *why);
 void hub_say_waiting(struct hub *h);
 void hub_say_ready(struct hub *h);
 void hub_say_listening(struct hub *h);

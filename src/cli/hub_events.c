@@ -3,19 +3,13 @@
 
 #include "cli/groups.h"
 #include "cli/hub.h"
-#include "cli/out.h"
-#include "cli/ready.h"
+#include "cli/peer_events.h"
 #include "cli/say.h"
 #include "crypto/identity.h"
 
 static const char *role_text(enum snet_role role)
 {
 	return role == SNET_ROLE_CLIENT ? "client" : "server";
-}
-
-static const char *profile_text(enum snet_profile p)
-{
-	return p == SNET_PROFILE_SNET1 ? "snet/1" : "stoffelnet-0.1";
 }
 
 void hub_say_listening(struct hub *h)
@@ -41,32 +35,23 @@ void hub_say_listening(struct hub *h)
 
 void hub_say_away(struct hub *h, const struct snet_error *err)
 {
-	snet_time now = snet_loop_now(h->run->loop);
 	char url[SNET_URL_TEXT];
 
-	out_event("waiting", out_text("for", net_meet_url(&h->meets, url)),
-		  out_if(h->wait_until != SNET_NEVER && h->wait_until > now,
-			 out_uint("left_ms", (h->wait_until - now) / SNET_MS)),
-		  out_text("reason", snet_err_name(err->code)), out_text("text", err->text));
-	say_note("waiting for %s: %s", url, err->text);
+	peer_say_waiting(net_meet_url(&h->meets, url), h->wait_until,
+			 snet_loop_now(h->run->loop), err);
 }
 
 void hub_say_ready(struct hub *h)
 {
-	char key[SNET_KEYID_TEXT];
-
 	if (h->ready)
 		return;
 	h->ready = true;
-	out_event("ready", out_uint("peers", h->n_up),
-		  out_text("key", snet_keyid_print(snet_identity_keyid(h->net.identity), key)));
-	ready_say();
+	peer_say_ready(h->net.identity, h->n_up);
 }
 
 void hub_say_waiting(struct hub *h)
 {
 	struct snet_buf who = SNET_BUF(64 << 10);
-	snet_time now = snet_loop_now(h->run->loop);
 	const struct mate *last = NULL;
 
 	for (struct snet_list *n = h->mates.next; n != &h->mates; n = n->next) {
@@ -81,18 +66,10 @@ void hub_say_waiting(struct hub *h)
 		last = m;
 	}
 	snet_buf_u8(&who, 0);
-	if (last && !who.bad) {
-		out_event("waiting", out_text("for", (const char *)who.p),
-			  out_if(h->wait_until != SNET_NEVER && h->wait_until > now,
-				 out_uint("left_ms", (h->wait_until - now) / SNET_MS)),
-			  out_if(last->target->last.code,
-				 out_text("reason", snet_err_name(last->target->last.code))),
-			  out_if(last->target->last.code,
-				 out_text("text", last->target->last.text)));
-		say_note("waiting for %s%s%s", (const char *)who.p,
-			 last->target->last.code ? ": " : "",
-			 last->target->last.code ? last->target->last.text : "");
-	}
+	if (last && !who.bad)
+		peer_say_waiting((const char *)who.p, h->wait_until,
+				 snet_loop_now(h->run->loop),
+				 last->target->last.code ? &last->target->last : NULL);
 	snet_buf_free(&who);
 }
 
@@ -106,7 +83,7 @@ void hub_say_up(const struct mate *m)
 		  out_text("key", snet_keyid_print(c->peer_key, key)),
 		  out_text("role", role_text(c->dialled ? (enum snet_role)cli.role
 							: snet_peer_role(m->peer))),
-		  out_text("profile", profile_text(c->profile)),
+		  out_text("profile", peer_profile(c->profile)),
 		  out_bool("dialled", c->dialled));
 }
 
@@ -119,21 +96,10 @@ void hub_say_down(const struct mate *m, int code, const char *why, bool by_peer)
 		  out_text("key", snet_keyid_print(c->peer_key, key)),
 		  out_text("reason", snet_err_name(code)), out_text("text", why),
 		  out_bool("by_peer", by_peer),
-		  out_uint("sent_messages", m->count.sent_messages),
-		  out_uint("sent_bytes", m->count.sent_bytes),
-		  out_uint("received_messages", m->count.received_messages),
-		  out_uint("received_bytes", m->count.received_bytes));
+		  peer_counts(m->count.sent_messages, m->count.sent_bytes,
+			      m->count.received_messages, m->count.received_bytes));
 	if (code)
 		say_note("peer %u: %s%s", m->number, by_peer ? "it said: " : "", why);
-}
-
-void hub_say_refused(const struct snet_addr *from, int code, const char *why)
-{
-	char text[SNET_ADDR_TEXT];
-
-	out_event("refused", out_text("address", snet_addr_print(from, text)),
-		  out_text("reason", snet_err_name(code)), out_text("text", why));
-	say_note("%s: refused: %s", text, why);
 }
 
 static void stats_of(const struct mate *m)
@@ -142,20 +108,11 @@ static void stats_of(const struct mate *m)
 	struct snet_conn_stats s;
 
 	c->transport->stats(c, &s);
-	out_event(
-		"stats", out_uint("peer", m->number),
-		out_uint("sent_messages", m->count.sent_messages),
-		out_uint("sent_bytes", m->count.sent_bytes),
-		out_uint("received_messages", m->count.received_messages),
-		out_uint("received_bytes", m->count.received_bytes),
-		out_uint("dropped_messages", m->count.dropped_messages),
-		out_uint("queued_bytes", snet_peer_queued(m->peer)),
-		out_uint("rtt_us", s.rtt_us), out_uint("rtt_min_us", s.rtt_min_us),
-		out_uint("cwnd_bytes", s.cwnd), out_uint("in_flight_bytes", s.in_flight),
-		out_uint("wire_sent_bytes", s.bytes_sent),
-		out_uint("wire_received_bytes", s.bytes_received),
-		out_if(s.packets_lost != UINT64_MAX, out_uint("lost_packets", s.packets_lost)),
-		out_uint("mtu_bytes", s.mtu));
+	out_event("stats", out_uint("peer", m->number),
+		  peer_counts(m->count.sent_messages, m->count.sent_bytes,
+			      m->count.received_messages, m->count.received_bytes),
+		  out_uint("dropped_messages", m->count.dropped_messages),
+		  out_uint("queued_bytes", snet_peer_queued(m->peer)), peer_path(true, s));
 }
 
 void hub_stats(void *user)
@@ -175,9 +132,7 @@ void hub_stats(void *user)
 			stats_of(m);
 	}
 	out_event("stats", out_uint("peers", h->n_up),
-		  out_uint("sent_messages", all.sent_messages),
-		  out_uint("sent_bytes", all.sent_bytes),
-		  out_uint("received_messages", all.received_messages),
-		  out_uint("received_bytes", all.received_bytes),
+		  peer_counts(all.sent_messages, all.sent_bytes, all.received_messages,
+			      all.received_bytes),
 		  out_uint("dropped_messages", all.dropped_messages));
 }

@@ -5,6 +5,7 @@
 #include "cli/ice_opts.h"
 #include "cli/ice_say.h"
 #include "cli/out.h"
+#include "cli/peer_events.h"
 #include "cli/ready.h"
 #include "cli/say.h"
 #include "crypto/allow.h"
@@ -46,32 +47,37 @@ static bool is_called(const struct mate *m)
 	return !m->up && m->target && m->target->url.room[0];
 }
 
+static bool is_called_in(const struct mate *m, const struct snet_meet *room)
+{
+	return is_called(m) && net_is_room(&m->hub->meets, room, &m->target->url);
+}
+
 /* What is said of whoever is not there. */
-static void remember(struct hub *h, const struct snet_error *err)
+static void remember(struct hub *h, const struct snet_meet *room, const struct snet_error *err)
 {
 	for (struct snet_list *n = h->mates.next; n != &h->mates; n = n->next) {
 		struct mate *m = SNET_OF(n, struct mate, node);
 
-		if (is_called(m))
+		if (is_called_in(m, room))
 			m->target->last = *err;
 	}
 }
 
 /* The server was away, and is there. */
-static void forgive(struct hub *h)
+static void forgive(struct hub *h, const struct snet_meet *room)
 {
 	struct snet_error err = { 0 };
 
 	snet_fail(&err, SNET_ETIMEOUT, MATE_UNANSWERED);
-	remember(h, &err);
+	remember(h, room, &err);
 }
 
-static void on_joined(void *user)
+static void on_joined(const struct snet_meet *room, void *user)
 {
 	struct hub *h = user;
 
 	if (!h->listens) {
-		forgive(h);
+		forgive(h, room);
 		return;
 	}
 	h->joined = true;
@@ -94,21 +100,21 @@ static void server_is_away(struct hub *h, const struct snet_error *err)
 	hub_say_away(h, err);
 }
 
-static struct mate *next_called(struct hub *h)
+static struct mate *next_called(struct hub *h, const struct snet_meet *room)
 {
 	for (struct snet_list *n = h->mates.next; n != &h->mates; n = n->next)
-		if (is_called(SNET_OF(n, struct mate, node)) &&
+		if (is_called_in(SNET_OF(n, struct mate, node), room) &&
 		    !SNET_OF(n, struct mate, node)->peer)
 			return SNET_OF(n, struct mate, node);
 	return NULL;
 }
 
 /* --wait 0 is one attempt, of the server too. */
-static void give_up(struct hub *h, const struct snet_error *err)
+static void give_up(struct hub *h, const struct snet_meet *room, const struct snet_error *err)
 {
 	struct mate *m;
 
-	while ((m = next_called(h))) {
+	while ((m = next_called(h, room))) {
 		mate_hang_up(m);
 		mate_failed(m, err->code, err->text);
 	}
@@ -128,7 +134,8 @@ static void shut_out(struct hub *h, const struct snet_error *err)
 	h->shut_out = true;
 }
 
-static void on_trouble(const struct snet_error *err, bool fatal, void *user)
+static void on_trouble(const struct snet_meet *room, const struct snet_error *err, bool fatal,
+		       void *user)
 {
 	struct hub *h = user;
 
@@ -138,9 +145,9 @@ static void on_trouble(const struct snet_error *err, bool fatal, void *user)
 	else if (h->listens && !h->joined)
 		server_is_away(h, err);
 	else if (!h->listens && cli.wait)
-		remember(h, err);
+		remember(h, room, err);
 	else if (!h->listens)
-		give_up(h, err);
+		give_up(h, room, err);
 }
 
 static void on_note(const struct snet_error *err, void *user)
@@ -153,10 +160,10 @@ static bool wants(const uint8_t key[SNET_KEYID_BYTES], void *user)
 {
 	struct hub *h = user;
 
-	/* Of two that call each other the one with the larger key answers; a third is too many.
-	 */
+	/* Of two that call each other the one with the larger key answers (of equal keys the
+	 * room knows which); a third is too many. */
 	if (h->both && (h->n_up || memcmp(snet_identity_keyid(h->net.identity), key,
-					  SNET_KEYID_BYTES) <= 0))
+					  SNET_KEYID_BYTES) < 0))
 		return false;
 	return net_wants(&h->net, key);
 }
@@ -165,7 +172,10 @@ static bool wants(const uint8_t key[SNET_KEYID_BYTES], void *user)
 void hub_meet_came(struct mate *m)
 {
 	const struct snet_error ok = { 0 };
-	struct mate *called = m->hub->both && !m->target ? next_called(m->hub) : NULL;
+	struct hub *h = m->hub;
+	/* There is one room. */
+	struct mate *called =
+		h->both && !m->target ? next_called(h, h->meets.rooms[0].meet) : NULL;
 
 	if (called)
 		hub_mate_gone(called, &ok);
@@ -185,7 +195,7 @@ static void on_accept(struct snet_conn *c, void *user)
 static void on_refused(const struct snet_addr *from, int code, const char *why, void *user)
 {
 	(void)user;
-	hub_say_refused(from, code, why);
+	peer_say_refused(from, code, why);
 }
 
 /* ---- calls of ours */

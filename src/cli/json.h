@@ -23,10 +23,27 @@ static inline struct json json_of(uint8_t *p, size_t n)
 /* All return false on what is wrong, and then for ever. White
  * space before a token is skipped. */
 
-/* The next byte is c: past it. */
-bool json_punct(struct json *j, char c);
+bool json_fail(struct json *j, const char *why);
+void json_space(struct json *j);           /* past it */
+bool json_missing(struct json *j, char c); /* says why c is not there */
+
 /* The next token begins with c; '"', '{', '[' ... No failure. */
-bool json_is(struct json *j, char c);
+static inline bool json_is(struct json *j, char c)
+{
+	if (j->at < j->end && *j->at <= ' ')
+		json_space(j);
+	return j->at < j->end && *j->at == (uint8_t)c && !j->why;
+}
+
+/* The next byte is c: past it. */
+static inline bool json_punct(struct json *j, char c)
+{
+	if (!json_is(j, c))
+		return json_missing(j, c);
+	j->at++;
+	return true;
+}
+
 /* A string; unescaped, UTF-8. Overwrites what it was read from. */
 bool json_string(struct json *j, uint8_t **p, size_t *n);
 /* A number of digits alone, at most max. */
@@ -35,7 +52,5 @@ bool json_uint(struct json *j, uint64_t *v, uint64_t max);
 bool json_skip(struct json *j);
 /* Nothing but white space is left. */
 bool json_end(struct json *j);
-
-bool json_fail(struct json *j, const char *why);
 
 #endif

@@ -38,7 +38,8 @@ static enum key find(const uint8_t *p, size_t n)
 {
 	enum key k = 0;
 
-	while (k < KEYS && (keys[k].n != n || memcmp(keys[k].name, p, n) != 0))
+	while (k < KEYS && (keys[k].n != n || (uint8_t)keys[k].name[0] != p[0] ||
+			    memcmp(keys[k].name, p, n) != 0))
 		k++;
 	return k;
 }

@@ -5,6 +5,7 @@
 #include "cli/groups.h"
 #include "cli/hub.h"
 #include "cli/out.h"
+#include "cli/peer_events.h"
 #include "cli/say.h"
 #include "crypto/hash.h"
 #include "obs/metrics.h"
@@ -172,7 +173,7 @@ static void on_down(struct snet_peer *p, int code, const char *why, bool by_peer
 	if (was_up)
 		hub_say_down(m, code, why, by_peer);
 	else
-		hub_say_refused(&snet_peer_conn(p)->remote, code, why);
+		peer_say_refused(&snet_peer_conn(p)->remote, code, why);
 	m->unwanted = m->unwanted || !was_up;
 	m->peer = NULL;
 	if (m->child)

@@ -63,6 +63,15 @@ int net_answer(struct net_meets *m, const struct snet_url *u, int fd, struct sne
 	return net_meet(m, u, true, &meet, err);
 }
 
+bool net_is_room(const struct net_meets *m, const struct snet_meet *room,
+		 const struct snet_url *u)
+{
+	for (size_t i = 0; i < m->n; i++)
+		if (m->rooms[i].meet == room)
+			return is_same(&m->rooms[i].url, u);
+	return false;
+}
+
 const char *net_meet_url(const struct net_meets *m, char out[static SNET_URL_TEXT])
 {
 	struct snet_url u;

@@ -31,6 +31,9 @@ int net_meet(struct net_meets *m, const struct snet_url *u, bool answers,
 /* To be called there by others, by a program that was given socket fd, or -1: ICE makes its
  * own, one for each call. SNET_ECONFIG: fd; as net_meet. */
 int net_answer(struct net_meets *m, const struct snet_url *u, int fd, struct snet_error *err);
+/* Whether an address is of that room. */
+bool net_is_room(const struct net_meets *m, const struct snet_meet *room,
+		 const struct snet_url *u);
 /* What the other side writes to reach us: where we listen, or in the first room. Returns out.
  */
 const char *net_meet_url(const struct net_meets *m, char out[static SNET_URL_TEXT]);

@@ -8,6 +8,7 @@
 #include "cli/groups.h"
 #include "cli/ice_opts.h"
 #include "cli/out.h"
+#include "cli/peer_events.h"
 #include "cli/ready.h"
 #include "cli/say.h"
 #include "crypto/identity.h"
@@ -119,7 +120,7 @@ static void on_refused(struct snet_endpoint *e, const struct snet_addr *from, in
 		       const char *why, void *user)
 {
 	(void)e, (void)user;
-	party_say_refused(from, code, why);
+	peer_say_refused(from, code, why);
 }
 
 static const struct snet_endpoint_events endpoint_events = { on_accept, on_refused };

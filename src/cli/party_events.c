@@ -1,9 +1,8 @@
 #include <string.h>
 
 #include "cli/groups.h"
-#include "cli/out.h"
 #include "cli/party_impl.h"
-#include "cli/ready.h"
+#include "cli/peer_events.h"
 #include "cli/say.h"
 #include "crypto/identity.h"
 
@@ -32,31 +31,17 @@ void party_say_listening(struct party *p)
 	say_note("party %u of %u, at %s", p->self->id, p->n, url);
 }
 
-void party_say_refused(const struct snet_addr *from, int code, const char *why)
-{
-	char text[SNET_ADDR_TEXT];
-
-	out_event("refused", out_text("address", snet_addr_print(from, text)),
-		  out_text("reason", snet_err_name(code)), out_text("text", why));
-	say_note("%s: refused: %s", text, why);
-}
-
 void party_say_ready(struct party *p)
 {
-	char key[SNET_KEYID_TEXT];
-
 	if (p->ready)
 		return;
 	p->ready = true;
-	out_event("ready", out_uint("peers", p->n_up),
-		  out_text("key", snet_keyid_print(snet_identity_keyid(p->net.identity), key)));
-	ready_say();
+	peer_say_ready(p->net.identity, p->n_up);
 }
 
 void party_say_waiting(struct party *p)
 {
 	struct snet_buf who = SNET_BUF(64 << 10);
-	snet_time now = snet_loop_now(p->run->loop);
 	const struct snet_error *why = NULL;
 
 	for (uint32_t i = 0; i < p->n; i++) {
@@ -74,16 +59,9 @@ void party_say_waiting(struct party *p)
 			why = &m->last;
 	}
 	snet_buf_u8(&who, 0);
-	if (who.n > 1 && !who.bad) {
-		out_event(
-			"waiting", out_text("for", (const char *)who.p),
-			out_if(!p->ready && p->wait_until != SNET_NEVER && p->wait_until > now,
-			       out_uint("left_ms", (p->wait_until - now) / SNET_MS)),
-			out_if(why, out_text("reason", why ? snet_err_name(why->code) : "")),
-			out_if(why, out_text("text", why ? why->text : "")));
-		say_note("waiting for %s%s%s", (const char *)who.p, why ? ": " : "",
-			 why ? why->text : "");
-	}
+	if (who.n > 1 && !who.bad)
+		peer_say_waiting((const char *)who.p, p->ready ? SNET_NEVER : p->wait_until,
+				 snet_loop_now(p->run->loop), why);
 	snet_buf_free(&who);
 }
 
@@ -97,9 +75,7 @@ void party_say_up(struct party *p, uint32_t i, bool anew, uint64_t lost)
 		  out_text("name", who->name[0] ? who->name : NULL),
 		  out_text("address", snet_addr_print(&c->remote, at)),
 		  out_text("key", snet_keyid_print(c->peer_key, key)),
-		  out_text("role", "server"),
-		  out_text("profile",
-			   c->profile == SNET_PROFILE_SNET1 ? "snet/1" : "stoffelnet-0.1"),
+		  out_text("role", "server"), out_text("profile", peer_profile(c->profile)),
 		  out_bool("dialled", c->dialled), out_bool("anew", anew),
 		  out_if(lost, out_uint("missed_messages", lost)));
 }
@@ -114,10 +90,8 @@ void party_say_down(struct party *p, uint32_t i, int code, const char *why, bool
 	out_event("peer.down", out_uint("peer", who->id),
 		  out_text("key", snet_keyid_print(who->key, key)),
 		  out_text("reason", snet_err_name(code)), out_text("text", why),
-		  out_bool("by_peer", by_peer), out_uint("sent_messages", s.sent),
-		  out_uint("sent_bytes", s.sent_bytes),
-		  out_uint("received_messages", s.received),
-		  out_uint("received_bytes", s.received_bytes),
+		  out_bool("by_peer", by_peer),
+		  peer_counts(s.sent, s.sent_bytes, s.received, s.received_bytes),
 		  out_text("state", states[s.state]));
 	if (code)
 		say_note("party %u: %s%s", who->id, by_peer ? "it said: " : "", why);
@@ -131,10 +105,7 @@ void party_say_client_up(const struct party_client *c)
 	out_event("peer.up", out_uint("client", c->number), out_text("name", c->name),
 		  out_text("address", snet_addr_print(&conn->remote, at)),
 		  out_text("key", snet_keyid_print(conn->peer_key, key)),
-		  out_text("role", "client"),
-		  out_text("profile", roster_profiles[conn->profile == SNET_PROFILE_SNET1
-							      ? ROSTER_PROFILE_SNET1
-							      : ROSTER_PROFILE_STOFFELNET_0_1]),
+		  out_text("role", "client"), out_text("profile", peer_profile(conn->profile)),
 		  out_bool("dialled", false));
 }
 
@@ -146,10 +117,8 @@ void party_say_client_down(const struct party_client *c, int code, const char *w
 	out_event("peer.down", out_uint("client", c->number),
 		  out_text("key", snet_keyid_print(snet_peer_conn(c->peer)->peer_key, key)),
 		  out_text("reason", snet_err_name(code)), out_text("text", why),
-		  out_bool("by_peer", by_peer), out_uint("sent_messages", c->sent),
-		  out_uint("sent_bytes", c->sent_bytes),
-		  out_uint("received_messages", c->received),
-		  out_uint("received_bytes", c->received_bytes));
+		  out_bool("by_peer", by_peer),
+		  peer_counts(c->sent, c->sent_bytes, c->received, c->received_bytes));
 	if (code)
 		say_note("client:%u: %s%s", c->number, by_peer ? "it said: " : "", why);
 }
@@ -181,22 +150,12 @@ static void stats_of(struct party *p, uint32_t i, struct snet_mesh_stats *all)
 	snet_mesh_stats(p->mesh, i, &m);
 	add(all, &m);
 	stats_of_conn(peer, &s);
-	out_event(
-		"stats", out_uint("peer", p->members[i].who->id),
-		out_uint("sent_messages", m.sent), out_uint("sent_bytes", m.sent_bytes),
-		out_uint("received_messages", m.received),
-		out_uint("received_bytes", m.received_bytes),
-		out_uint("dropped_messages", p->members[i].dropped),
-		out_uint("queued_bytes", m.queued), out_if(there, out_uint("rtt_us", s.rtt_us)),
-		out_if(there, out_uint("rtt_min_us", s.rtt_min_us)),
-		out_if(there, out_uint("cwnd_bytes", s.cwnd)),
-		out_if(there, out_uint("in_flight_bytes", s.in_flight)),
-		out_if(there, out_uint("wire_sent_bytes", s.bytes_sent)),
-		out_if(there, out_uint("wire_received_bytes", s.bytes_received)),
-		out_if(s.packets_lost != UINT64_MAX, out_uint("lost_packets", s.packets_lost)),
-		out_if(there, out_uint("mtu_bytes", s.mtu)),
-		out_uint("resent_messages", m.resent), out_uint("reconnects", m.reconnects),
-		out_uint("rounds", m.rounds), out_text("state", states[m.state]));
+	out_event("stats", out_uint("peer", p->members[i].who->id),
+		  peer_counts(m.sent, m.sent_bytes, m.received, m.received_bytes),
+		  out_uint("dropped_messages", p->members[i].dropped),
+		  out_uint("queued_bytes", m.queued), peer_path(there, s),
+		  out_uint("resent_messages", m.resent), out_uint("reconnects", m.reconnects),
+		  out_uint("rounds", m.rounds), out_text("state", states[m.state]));
 }
 
 static void stats_of_client(const struct party_client *c, struct snet_mesh_stats *all)
@@ -209,10 +168,8 @@ static void stats_of_client(const struct party_client *c, struct snet_mesh_stats
 
 	add(all, &m);
 	stats_of_conn(c->peer, &s);
-	out_event("stats", out_uint("client", c->number), out_uint("sent_messages", c->sent),
-		  out_uint("sent_bytes", c->sent_bytes),
-		  out_uint("received_messages", c->received),
-		  out_uint("received_bytes", c->received_bytes),
+	out_event("stats", out_uint("client", c->number),
+		  peer_counts(c->sent, c->sent_bytes, c->received, c->received_bytes),
 		  out_uint("dropped_messages", c->dropped),
 		  out_if(c->peer, out_uint("rtt_us", s.rtt_us)));
 }
@@ -234,10 +191,8 @@ void party_stats(void *user)
 		dropped += SNET_OF(n, struct party_client, node)->dropped;
 	}
 	out_event("stats", out_uint("peers", p->n_up), out_uint("clients", p->n_clients),
-		  out_uint("sent_messages", all.sent + p->own_sent),
-		  out_uint("sent_bytes", all.sent_bytes + p->own_bytes),
-		  out_uint("received_messages", all.received + p->own_sent),
-		  out_uint("received_bytes", all.received_bytes + p->own_bytes),
+		  peer_counts(all.sent + p->own_sent, all.sent_bytes + p->own_bytes,
+			      all.received + p->own_sent, all.received_bytes + p->own_bytes),
 		  out_uint("dropped_messages", dropped),
 		  out_uint("resent_messages", all.resent),
 		  out_uint("reconnects", all.reconnects), out_uint("rounds", rounds));

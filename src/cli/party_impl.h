@@ -68,7 +68,6 @@ void party_exec_check(struct party *p); /* is there anything left to come for it
 /* ---- party_events.c */
 void party_say_listening(struct party *p);
 void party_say_waiting(struct party *p);
-void party_say_refused(const struct snet_addr *from, int code, const char *why);
 void party_say_ready(struct party *p);
 void party_say_up(struct party *p, uint32_t i, bool anew, uint64_t lost);
 void party_say_down(struct party *p, uint32_t i, int code, const char *why, bool by_peer);

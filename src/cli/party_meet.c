@@ -3,6 +3,7 @@
 #include "cli/ice_say.h"
 #include "cli/out.h"
 #include "cli/party_impl.h"
+#include "cli/peer_events.h"
 #include "cli/say.h"
 
 /* Parties that are met in a room of a signalling server (mesh/meet.h). Of two that both are in
@@ -66,14 +67,23 @@ static void on_over(const struct snet_error *err, void *call_user, void *user)
 
 /* ---- the room */
 
-static void on_joined(void *user)
+/* What is said of those who are in that room, and not met yet. */
+static void remember(struct party *p, const struct snet_meet *room,
+		     const struct snet_error *err)
+{
+	for (uint32_t i = 0; i < p->n; i++)
+		if (!p->members[i].met &&
+		    net_is_room(&p->meets, room, &p->members[i].who->address))
+			p->members[i].last = *err;
+}
+
+static void on_joined(const struct snet_meet *room, void *user)
 {
 	struct party *p = user;
+	const struct snet_error none = { 0 };
 
-	for (uint32_t i = 0; i < p->n; i++) /* that the server was away is no reason any more */
-		if (p->members[i].who->address.room[0] && !p->members[i].met)
-			p->members[i].last.code = SNET_OK;
-	if (!p->self->address.room[0] || p->joined)
+	remember(p, room, &none); /* that the server was away is no reason any more */
+	if (p->joined || !net_is_room(&p->meets, room, &p->self->address))
 		return;
 	p->joined = true;
 	party_say_listening(p);
@@ -82,7 +92,8 @@ static void on_joined(void *user)
 	party_read_on(p);
 }
 
-static void on_trouble(const struct snet_error *err, bool fatal, void *user)
+static void on_trouble(const struct snet_meet *room, const struct snet_error *err, bool fatal,
+		       void *user)
 {
 	struct party *p = user;
 
@@ -93,10 +104,8 @@ static void on_trouble(const struct snet_error *err, bool fatal, void *user)
 	}
 	if (fatal) /* what is connected stays connected */
 		say_note("%s", err->text);
-	for (uint32_t i = 0; i < p->n; i++)
-		if (p->members[i].who->address.room[0] && !p->members[i].met)
-			p->members[i].last = *err;
-	if (p->self->address.room[0] && !p->joined &&
+	remember(p, room, err);
+	if (!p->joined && net_is_room(&p->meets, room, &p->self->address) &&
 	    snet_loop_now(p->run->loop) >= p->wait_until)
 		party_done(p, err, OPT_NONE);
 }
@@ -122,7 +131,7 @@ static void on_accept(struct snet_conn *c, void *user)
 static void on_refused(const struct snet_addr *from, int code, const char *why, void *user)
 {
 	(void)user;
-	party_say_refused(from, code, why);
+	peer_say_refused(from, code, why);
 }
 
 static void on_ice(const struct snet_agent_event *ev, const uint8_t *key, void *user)

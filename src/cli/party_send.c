@@ -150,7 +150,7 @@ static void send_to(struct party *p, uint32_t i, const struct input_message *msg
 		p->self_waits = p->stalled && !p->opts->sync;
 		return;
 	}
-	rc = snet_mesh_send(p->mesh, i, msg->stream, msg->kind, msg->v, msg->n);
+	rc = snet_mesh_queue(p->mesh, i, msg->stream, msg->kind, msg->v, msg->n);
 	if (!rc) {
 		sent(p, i, msg);
 	} else if (rc == SNET_ECLOSED) {
@@ -253,6 +253,14 @@ void party_end_input(struct party *p)
 	party_check_over(p);
 }
 
+static void on_rest(struct duct *d, void *user)
+{
+	struct party *p = user;
+
+	(void)d;
+	snet_mesh_flush(p->mesh);
+}
+
 static void on_end(struct duct *d, void *user)
 {
 	(void)d;
@@ -294,4 +302,5 @@ static void on_broken(struct duct *d, const struct snet_error *err, void *user)
 	on_room(d, user);
 }
 
-const struct duct_events party_duct_events = { on_item, on_bad, on_end, on_room, on_broken };
+const struct duct_events party_duct_events = { on_item, on_bad,    on_end,
+					       on_room, on_broken, on_rest };

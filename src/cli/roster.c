@@ -356,6 +356,9 @@ const struct roster_member *roster_party(const struct roster *r, uint32_t id)
 {
 	const struct roster_member like = { .id = id };
 
+	/* Ids are mostly 0, 1, 2 ... */
+	if (id < r->parties && r->by_id[id]->id == id && !r->by_id[id]->client)
+		return r->by_id[id];
 	return find(r->by_id, r->parties + r->clients, &like, by_id);
 }
 

@@ -76,7 +76,8 @@ static void check_queue(struct party *p, uint32_t to)
 		sim_fail(p->sim, "%u has %zu bytes queued for %u", p->index, st.queued, to);
 }
 
-void traffic_say(struct party *p, uint32_t to)
+/* later: with the next flush. */
+static void say(struct party *p, uint32_t to, bool later)
 {
 	static uint8_t bytes[MESSAGE_MAX];
 	struct sim *s = p->sim;
@@ -91,7 +92,8 @@ void traffic_say(struct party *p, uint32_t to)
 	m.number = tx->sent[m.stream] + 1;
 	key = key_of(s, &m);
 	v.n = make(s, &m, key, bytes);
-	rc = snet_mesh_send(p->mesh, to, streams[m.stream], kind_of(key), &v, 1);
+	rc = (later ? snet_mesh_queue : snet_mesh_send)(p->mesh, to, streams[m.stream],
+							kind_of(key), &v, 1);
 	if (rc && (rc != SNET_EAGAIN || !snet_mesh_is_full(p->mesh, to)))
 		sim_fail(s, "%u cannot send to %u: %d", p->index, to, rc);
 	if (rc) {
@@ -104,19 +106,27 @@ void traffic_say(struct party *p, uint32_t to)
 	check_queue(p, to);
 }
 
+void traffic_say(struct party *p, uint32_t to)
+{
+	say(p, to, false);
+}
+
 static void on_talk(struct snet_timer *t, snet_time now)
 {
 	struct party *p = t->user;
 	struct sim *s = p->sim;
 	uint64_t most = 1 + draw_below(s, BURST);
 	uint32_t to = (uint32_t)draw_below(s, s->plan.n);
+	bool later = one_in(s, 2);
 
 	for (uint64_t i = 0; i < most; i++) {
 		if (one_in(s, 2))
 			to = (uint32_t)draw_below(s, s->plan.n);
 		if (to != p->index && !p->tx[to].full)
-			traffic_say(p, to);
+			say(p, to, later);
 	}
+	if (later && p->alive)
+		snet_mesh_flush(p->mesh);
 	if (s->talking && p->budget)
 		snet_timer_set(s->loop, t, now + 1 + draw_below(s, 2 * s->plan.gap));
 }

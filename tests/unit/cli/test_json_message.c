@@ -193,6 +193,69 @@ static void blank_lines_and_foreign_events_are_passed_over(void **state)
 	free(m.clients);
 }
 
+/* Whatever the byte, and wherever in its word it stands: plain text is taken as it is, a quote
+ * ends it, a backslash alone and control characters are wrong, and so is half of a character.
+ */
+static void any_byte_at_any_place_of_a_text(void **state)
+{
+	enum { LONG = 20 };
+	struct json_message m = { 0 };
+
+	(void)state;
+	for (size_t at = 0; at < LONG; at++)
+		for (unsigned c = 0; c < 256; c++) {
+			char line[LONG + 16] = "{\"text\":\"", text[LONG + 1];
+			const size_t head = strlen(line);
+			bool good = c >= 0x20 && c < 0x80 && c != '"' && c != '\\';
+			struct snet_error err;
+			uint8_t *copy;
+			int rc;
+
+			memset(text, 'x', LONG);
+			text[at] = (char)c;
+			memcpy(line + head, text, LONG);
+			memcpy(line + head + LONG, "\"}", 3);
+			rc = parse(&m, line, head + LONG + 2, &copy, &err);
+			if (rc != (good ? 1 : SNET_EPROTO))
+				fail_msg("byte %u at %zu: %d", c, at, rc);
+			if (good)
+				assert_int_equal(m.n, LONG);
+			if (good)
+				assert_memory_equal(m.payload, text, LONG);
+			free(copy);
+		}
+	free(m.to);
+}
+
+/* As many characters of one to four bytes, and escapes, before it as there are places. */
+static void a_quote_after_any_text_ends_it(void **state)
+{
+	static const char *const units[] = { "a", "\xc3\xa9", "\xe2\x82\xac",
+					     "\xf0\x9f\x90\x8d", "\\n" };
+	struct json_message m = { 0 };
+
+	(void)state;
+	for (size_t u = 0; u < sizeof(units) / sizeof(units[0]); u++)
+		for (size_t count = 0; count < 20; count++) {
+			char line[128] = "{\"text\":\"";
+			size_t each = units[u][0] == '\\' ? 1 : strlen(units[u]);
+			struct snet_error err;
+			uint8_t *copy;
+
+			for (size_t i = 0; i < count; i++)
+				strcat(line, units[u]);
+			strcat(line, "\"}");
+			assert_int_equal(parse(&m, line, strlen(line), &copy, &err), 1);
+			assert_int_equal(m.n, count * each);
+			for (size_t i = 0; i < m.n; i++)
+				assert_int_equal(m.payload[i],
+						 each == 1 && u ? '\n'
+								: (uint8_t)units[u][i % each]);
+			free(copy);
+		}
+	free(m.to);
+}
+
 static void depth_is_bounded(void **state)
 {
 	struct json_message m = { 0 };
@@ -243,6 +306,8 @@ int main(void)
 		cmocka_unit_test(clients_are_named_by_any_id),
 		cmocka_unit_test(what_is_wrong_with_a_line_is_said),
 		cmocka_unit_test(blank_lines_and_foreign_events_are_passed_over),
+		cmocka_unit_test(any_byte_at_any_place_of_a_text),
+		cmocka_unit_test(a_quote_after_any_text_ends_it),
 		cmocka_unit_test(depth_is_bounded),
 		cmocka_unit_test(half_a_line_is_never_a_message),
 	};

@@ -35,15 +35,18 @@ static unsigned joins;       /* that the server saw */
 static const char *hostname; /* of the server */
 static bool roams;           /* whoever joins: whatever addresses there are but lo's own */
 
-static void on_joined(void *user)
+static void on_joined(const struct snet_meet *m, void *user)
 {
+	(void)m;
 	((struct member *)user)->joined++;
 }
 
-static void on_trouble(const struct snet_error *err, bool fatal, void *user)
+static void on_trouble(const struct snet_meet *room, const struct snet_error *err, bool fatal,
+		       void *user)
 {
 	struct member *m = user;
 
+	(void)room;
 	m->troubles++;
 	m->fatals += fatal;
 	m->code = err->code;

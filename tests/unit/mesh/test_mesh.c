@@ -236,6 +236,13 @@ static int send_number(uint32_t from, uint32_t to, uint64_t number, size_t size)
 	return snet_mesh_send(parties[from].mesh, to, 0, SNET_KIND_DATA, &v, 1);
 }
 
+static int queue_number(uint32_t from, uint32_t to, uint64_t number)
+{
+	struct snet_slice v = { (const uint8_t *)&number, sizeof(number), NULL };
+
+	return snet_mesh_queue(parties[from].mesh, to, 0, SNET_KIND_DATA, &v, 1);
+}
+
 static void send_all(uint64_t number)
 {
 	for (uint32_t i = 0; i < n_parties; i++)
@@ -273,6 +280,36 @@ static void everybody_hears_everybody(void **s)
 			assert_int_equal(parties[i].ends[k], i != k);
 			assert_int_equal(parties[i].overs[k], i != k);
 		}
+}
+
+/* Queued messages wait for the flush, or go before the next that is sent, in order. */
+static void what_is_queued_goes_with_the_flush(void **s)
+{
+	struct snet_mesh_stats st;
+	uint64_t number = 0;
+
+	(void)s;
+	prepare(3);
+	for (uint32_t i = 0; i < 3; i++)
+		start(i, 3);
+	net_until(loop, all_up, NULL);
+	for (uint64_t k = 0; k < 5000; k++, number++)
+		assert_int_equal(queue_number(0, 1, number), SNET_OK);
+	net_turns(loop, 200);
+	assert_int_equal(parties[1].next[0], 0);
+	snet_mesh_flush(parties[0].mesh);
+	net_until(loop, all_taken, NULL);
+	assert_int_equal(parties[1].next[0], 5000);
+	assert_int_equal(queue_number(0, 1, number++), SNET_OK);
+	assert_int_equal(send_number(0, 1, number++, 8), SNET_OK);
+	net_until(loop, all_taken, NULL);
+	assert_int_equal(parties[1].next[0], 5002);
+	snet_mesh_stats(parties[0].mesh, 1, &st);
+	assert_int_equal(st.sent, 5002);
+	assert_int_equal(st.sent_bytes, 5002 * 8);
+	assert_int_equal(queue_number(0, 1, number), SNET_OK); /* finish does not forget it */
+	finish_all();
+	assert_int_equal(parties[1].next[0], 5003);
 }
 
 static void the_last_may_come_late(void **s)
@@ -477,10 +514,15 @@ static void a_configuration_that_cannot_be(void **s)
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
-		TEST(everybody_hears_everybody),        TEST(the_last_may_come_late),
-		TEST(lost_connections_lose_nothing),    TEST(a_party_may_restart),
-		TEST(who_disagrees_is_told_about_what), TEST(a_slow_party_fills_its_queue_only),
-		TEST(who_does_not_come_is_given_up),    TEST(a_stranger_is_turned_away),
+		TEST(everybody_hears_everybody),
+		TEST(what_is_queued_goes_with_the_flush),
+		TEST(the_last_may_come_late),
+		TEST(lost_connections_lose_nothing),
+		TEST(a_party_may_restart),
+		TEST(who_disagrees_is_told_about_what),
+		TEST(a_slow_party_fills_its_queue_only),
+		TEST(who_does_not_come_is_given_up),
+		TEST(a_stranger_is_turned_away),
 		TEST(a_configuration_that_cannot_be),
 	};
 

@@ -34,6 +34,28 @@ static void say_each(struct snet_outbox *o, const char *streams)
 		assert_int_equal(say(o, (unsigned)(*streams - '0')), SNET_OK);
 }
 
+/* What is sent together is the frames of the items that are next, one behind the other. */
+static size_t look_at_frames(struct snet_outbox *o)
+{
+	struct snet_slice v = { 0 };
+	size_t n = snet_outbox_frames(o, &v);
+	const uint8_t *p = v.p;
+
+	for (size_t i = 0; i < n; i++) {
+		const struct snet_outbox_item *it =
+			&o->items[(o->first + o->cursor + i) & (o->cap - 1)];
+
+		assert_int_equal(it->stream, snet_outbox_next(o)->stream);
+		assert_int_equal(snet_get_be32(p), it->v.n + 1);
+		assert_int_equal(p[4], it->kind);
+		assert_memory_equal(p + 5, it->v.p, it->v.n);
+		p += 5 + it->v.n;
+	}
+	assert_ptr_equal(p, n ? v.p + v.n : NULL);
+	assert_true(!n || v.block == snet_outbox_next(o)->v.block);
+	return n;
+}
+
 /* What is sent now, in order, is these streams; each message says the number it has. */
 static void sends(struct snet_outbox *o, const char *streams)
 {
@@ -42,6 +64,7 @@ static void sends(struct snet_outbox *o, const char *streams)
 		char text[32];
 
 		assert_non_null(it);
+		assert_true(look_at_frames(o) > 0);
 		assert_int_equal(it->stream, *streams - '0');
 		snprintf(text, sizeof(text), "%u/%llu", it->stream,
 			 (unsigned long long)it->seq);
@@ -227,6 +250,57 @@ static void small_copies_share_a_block(void **s)
 	sends(&o, "0120");
 	assert_int_equal(acked(&o, 2, 1), SNET_OK);
 	assert_int_equal(b->refs, 2);
+	snet_outbox_fini(&o);
+}
+
+/* As far as they are of one stream, in one block, and not held where their owner put them. */
+static void what_lies_together_goes_together(void **s)
+{
+	struct snet_block *b = snet_block_new(4000);
+	struct snet_slice large = { b->data, 4000, b }, empty = { NULL, 0, NULL };
+	struct snet_outbox o;
+
+	(void)s;
+	memset(b->data, 'b', 4000);
+	snet_outbox_init(&o, PLENTY);
+	assert_int_equal(look_at_frames(&o), 0);
+	say_each(&o, "00011");
+	assert_int_equal(snet_outbox_add(&o, 1, 7, &large, 1), SNET_OK);
+	say_each(&o, "1");
+	assert_int_equal(snet_outbox_add(&o, 1, 255, &empty, 1), SNET_OK);
+	assert_int_equal(look_at_frames(&o), 3);
+	snet_outbox_sent(&o);
+	assert_int_equal(look_at_frames(&o), 2);
+	sends(&o, "00");
+	assert_int_equal(look_at_frames(&o), 2);
+	sends(&o, "11");
+	assert_int_equal(look_at_frames(&o), 0); /* the large one */
+	assert_ptr_equal(snet_outbox_next(&o)->v.p, b->data);
+	snet_outbox_sent(&o);
+	assert_int_equal(look_at_frames(&o), 2);
+	assert_int_equal(rewind_to(&o, 1, 1), SNET_OK);
+	assert_int_equal(look_at_frames(&o), 3); /* again, the same */
+	snet_outbox_fini(&o);
+	snet_block_free(b);
+}
+
+/* A run ends where its block does. */
+static void a_run_of_frames_stays_in_its_block(void **s)
+{
+	static uint8_t body[999];
+	struct snet_slice v = { body, sizeof(body), NULL };
+	struct snet_outbox o;
+	size_t n, sum = 0, runs = 0;
+
+	(void)s;
+	snet_outbox_init(&o, PLENTY);
+	for (unsigned i = 0; i < 200; i++)
+		assert_int_equal(snet_outbox_add(&o, 3, 32, &v, 1), SNET_OK);
+	for (; (n = look_at_frames(&o)); sum += n, runs++)
+		for (size_t i = 0; i < n; i++)
+			snet_outbox_sent(&o);
+	assert_int_equal(sum, 200);
+	assert_true(runs >= 4 && runs < 8); /* 200,800 bytes, in blocks of 65,000 */
 	snet_outbox_fini(&o);
 }
 
@@ -599,6 +673,8 @@ static void life_sends(void)
 	for (size_t i = 0; i < it->v.n; i++)
 		if (it->v.p[i] != byte_of(s, index))
 			fail_msg("message %zu of stream %u is spoilt", index, s);
+	if (!draw(16))
+		look_at_frames(&life.o);
 	snet_outbox_sent(&life.o);
 }
 
@@ -726,6 +802,8 @@ int main(void)
 		cmocka_unit_test(a_block_is_held_until_it_is_taken),
 		cmocka_unit_test(several_slices_are_copied_into_one),
 		cmocka_unit_test(small_copies_share_a_block),
+		cmocka_unit_test(what_lies_together_goes_together),
+		cmocka_unit_test(a_run_of_frames_stays_in_its_block),
 		cmocka_unit_test(a_trickle_needs_one_small_block),
 		cmocka_unit_test(a_block_that_another_holds_is_not_written_again),
 		cmocka_unit_test(after_a_burst_little_is_kept),

@@ -80,6 +80,66 @@ static void base64_that_is_not_strict_is_refused(void **state)
 			fail_msg("'%s' was taken", bad[i]);
 }
 
+/* The strict meaning, a digit at a time: the number of bytes, or SNET_EINVAL. */
+static int reference(uint8_t *out, const char *p, size_t n)
+{
+	static const char digits[] =
+		"ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789+/";
+	unsigned bits = 0, have = 0;
+	size_t pads = 0;
+	int count = 0;
+
+	while (pads < 2 && pads < n && p[n - 1 - pads] == '=')
+		pads++;
+	for (size_t i = 0; i < n - pads; i++) {
+		const char *at = p[i] ? strchr(digits, p[i]) : NULL;
+
+		if (!at)
+			return SNET_EINVAL;
+		bits = (bits << 6 | (unsigned)(at - digits)) & 0xffff;
+		have += 6;
+		if (have < 8)
+			continue;
+		have -= 8;
+		out[count++] = (uint8_t)(bits >> have);
+	}
+	return n % 4 || bits & ((1u << have) - 1) ? SNET_EINVAL : count;
+}
+
+/* In memory that is just large enough. */
+static void decodes_as_the_reference(const char *text, size_t n)
+{
+	uint8_t wanted[16], *got = malloc(n / 4 * 3 + 1);
+	int count = reference(wanted, text, n);
+	size_t got_n;
+
+	assert_non_null(got);
+	assert_int_equal(snet_base64_decode(got + 1, &got_n, text, n),
+			 count < 0 ? SNET_EINVAL : SNET_OK);
+	assert_int_equal(got_n, count < 0 ? 0 : count);
+	assert_memory_equal(got + 1, wanted, got_n);
+	free(got);
+}
+
+static void base64_is_what_a_reference_says(void **state)
+{
+	(void)state;
+	for (size_t n = 0; n <= 16; n++) {
+		char text[16];
+
+		for (size_t i = 0; i < n; i++)
+			for (unsigned c = 0; c < 256; c++) {
+				memset(text, 'A', sizeof(text)); /* no bit is set */
+				text[i] = (char)c;
+				decodes_as_the_reference(text, n);
+				for (size_t k = 1; k <= 2 && k < n; k++) {
+					memset(text + n - k, '=', k);
+					decodes_as_the_reference(text, n);
+				}
+			}
+	}
+}
+
 static void hex_takes_either_case_and_nothing_else(void **state)
 {
 	uint8_t out[4];
@@ -121,6 +181,7 @@ int main(void)
 		cmocka_unit_test(vectors_of_the_rfc_hold_both_ways),
 		cmocka_unit_test(every_byte_survives_base64_in_place),
 		cmocka_unit_test(base64_that_is_not_strict_is_refused),
+		cmocka_unit_test(base64_is_what_a_reference_says),
 		cmocka_unit_test(hex_takes_either_case_and_nothing_else),
 		cmocka_unit_test(decimals_have_the_digits_they_need),
 	};
