@@ -275,7 +275,8 @@ int snet_tcp_dial(struct snet_tcp **out, struct snet_loop *l, const struct snet_
 		rc = snet_tls_new(&t->tls, t->fd, o->tls, err);
 	if (!rc) {
 		t->io = snet_io_new(l, t->fd, on_ready, t);
-		if (!t->io || snet_timer_set(l, &t->timer, snet_loop_now(l) + wait))
+		if (!t->io || (wait != SNET_NEVER &&
+			       snet_timer_set(l, &t->timer, snet_loop_now(l) + wait)))
 			rc = snet_fail(err, SNET_ENOMEM, "TCP");
 	}
 	if (rc) {

@@ -128,14 +128,14 @@ struct snet_agent_event {
 };
 bool snet_agent_event(struct snet_agent *a, struct snet_agent_event *out);
 
-/* ---- what it is. */
+/* ---- what it is. The checklist: for --explain, and tests. */
 enum snet_agent_state snet_agent_state(const struct snet_agent *a);
+bool snet_agent_has_fallen_back(const struct snet_agent *a); /* a restart was in vain */
 bool snet_agent_is_controlling(const struct snet_agent *a);
 const char *snet_agent_ufrag(const struct snet_agent *a);
 const char *snet_agent_pwd(const struct snet_agent *a);
 /* The event as it would be told now; false: nothing is selected. */
 bool snet_agent_selected(const struct snet_agent *a, struct snet_agent_event *out);
-/* For --explain, and tests. */
 const struct snet_checklist *snet_agent_checklist(const struct snet_agent *a);
 
 struct snet_agent_counts {

@@ -90,7 +90,8 @@ static void draw_id(struct snet_agent *a, uint8_t id[static SNET_STUN_ID])
 	memcpy(id + sizeof(bits), &bits, SNET_STUN_ID - sizeof(bits));
 }
 
-/* A free one, or the oldest that only waits for a late answer. */
+/* A free one, or the oldest that only waits for a late answer: consent may be asked for more
+ * often than there is room, where much patience is wished for. */
 static struct tx *tx_new(struct snet_agent *a)
 {
 	struct tx *old = NULL, *t = NULL;
@@ -98,7 +99,8 @@ static struct tx *tx_new(struct snet_agent *a)
 	for (size_t i = 0; i < TX_MAX && !t; i++) {
 		if (!a->tx[i].used)
 			t = &a->tx[i];
-		else if (a->tx[i].cancelled && (!old || a->tx[i].first < old->first))
+		else if ((a->tx[i].cancelled || a->tx[i].kind == TX_CONSENT) &&
+			 (!old || a->tx[i].first < old->first))
 			old = &a->tx[i];
 	}
 	t = t ? t : old;
@@ -204,7 +206,7 @@ bool snet_agent_probe(struct snet_agent *a, uint32_t handle, const struct snet_a
 {
 	struct tx t = { .controlling = a->list.controlling, .handle = handle, .to = *to };
 
-	if (!agent_is_live(a) || !*a->now.remote || agent_has_fallen_back(a))
+	if (!agent_is_live(a) || !*a->now.remote || snet_agent_has_fallen_back(a))
 		return false;
 	t.priority = snet_candidate_priority(SNET_CANDIDATE_PRFLX, 0, 1);
 	draw_id(a, t.id);

@@ -98,10 +98,8 @@ void agent_turn(struct snet_agent *a, snet_time now);
 int agent_seed(struct snet_agent *a, const uint8_t random[static SNET_AGENT_RANDOM]);
 
 /* ---- agent_restart.c */
-/* There is no hope of a pair: FAILED, unless there is the one of before a restart, ... */
+/* There is no hope of a pair: FAILED, unless there is the one of before a restart. */
 void agent_fail(struct snet_agent *a, int code, const char *why);
-/* ... and then: no checks but those in answer to the peer's. */
-bool agent_has_fallen_back(const struct snet_agent *a);
 
 /* ---- agent_check.c */
 /* Room for one packet; NULL: they wait to be fetched. Counted by agent_sent. */

@@ -65,7 +65,7 @@ static void wave(struct snet_agent *a, snet_time now)
 {
 	snet_time gap = WAVE_MIN << (a->waves < 8 ? a->waves : 8);
 
-	if (agent_has_fallen_back(a) || !is_hopeful(a)) {
+	if (snet_agent_has_fallen_back(a) || !is_hopeful(a)) {
 		a->wave_at = SNET_NEVER;
 	} else if (a->wave_at == SNET_NEVER) {
 		a->wave_at = now + (gap < WAVE_MAX ? gap : WAVE_MAX);
@@ -174,7 +174,7 @@ static struct snet_pair *upcoming(struct snet_agent *a, snet_time *when, bool *t
 	if (*a->now.remote)
 		p = snet_checklist_next(&a->list, agent_floor(a), triggered);
 	/* Nothing is looked for any more; but a peer that is late may still find us. */
-	if (p && !*triggered && agent_has_fallen_back(a))
+	if (p && !*triggered && snet_agent_has_fallen_back(a))
 		p = NULL;
 	if (p && !*triggered)
 		p = first_of_its_kind(a, p);

@@ -27,20 +27,35 @@ static void keep_path(struct snet_agent *a)
 	}
 }
 
+/* What servers have seen stands for its base, and is asked for anew: where each restart brings
+ * other ports, those of before must not take the room of what is found now. */
+static size_t keep_locals(const struct snet_checklist *l,
+			  struct snet_local kept[static SNET_LOCALS_MAX])
+{
+	bool many = l->locals_n > SNET_LOCALS_MAX / 2;
+	size_t n = 0;
+
+	for (size_t i = 0; i < l->locals_n; i++) {
+		const struct snet_candidate *c = &l->locals[i].c;
+
+		if (c->component && c->type != SNET_CANDIDATE_PRFLX &&
+		    !(many && c->type == SNET_CANDIDATE_SRFLX))
+			kept[n++] = l->locals[i];
+	}
+	return n;
+}
+
 int snet_agent_restart(struct snet_agent *a, const uint8_t random[static SNET_AGENT_RANDOM],
 		       snet_time now)
 {
 	bool controlling = a->list.controlling;
 	struct snet_local kept[SNET_LOCALS_MAX];
-	size_t n = 0;
+	size_t n;
 	int rc;
 
 	if (a->state == SNET_AGENT_CLOSED || a->state == SNET_AGENT_NEW)
 		return SNET_ECLOSED;
-	for (size_t i = 0; i < a->list.locals_n; i++)
-		if (a->list.locals[i].c.component &&
-		    a->list.locals[i].c.type != SNET_CANDIDATE_PRFLX)
-			kept[n++] = a->list.locals[i];
+	n = keep_locals(&a->list, kept);
 	keep_path(a);
 	rc = agent_seed(a, random);
 	snet_checklist_init(&a->list, controlling);
@@ -59,7 +74,8 @@ int snet_agent_restart(struct snet_agent *a, const uint8_t random[static SNET_AG
 
 /* ---- and back */
 
-bool agent_has_fallen_back(const struct snet_agent *a)
+/* From then on there are no checks but those in answer to the peer's. */
+bool snet_agent_has_fallen_back(const struct snet_agent *a)
 {
 	return a->state == SNET_AGENT_COMPLETED && a->path.is && a->path.old;
 }

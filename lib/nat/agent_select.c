@@ -230,7 +230,7 @@ void agent_lose_path(struct snet_agent *a, const char *why, snet_time now)
 {
 	struct snet_pair *p = a->path.old ? NULL : snet_checklist_get(&a->list, a->path.pair);
 	struct snet_agent_event ev = a->path.told;
-	bool old = a->path.old, ailing = a->path.ailing, last = agent_has_fallen_back(a);
+	bool old = a->path.old, ailing = a->path.ailing, last = snet_agent_has_fallen_back(a);
 
 	ev.what = SNET_AGENT_CONSENT_LOST;
 	ev.ok = false;

@@ -201,7 +201,7 @@ static bool is_wanted(const struct snet_ice *ice)
 		if (l->pairs[i].valid && is_direct(l, &l->pairs[i]))
 			return false;
 	return ice->o.path != SNET_ICE_RELAY && state >= SNET_AGENT_CHECKING &&
-	       state < SNET_AGENT_FAILED;
+	       state < SNET_AGENT_FAILED && !snet_agent_has_fallen_back(ice->agent);
 }
 
 /* The peer's candidate, of those that servers see, that it puts first; NULL: none. */

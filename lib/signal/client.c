@@ -10,7 +10,8 @@
 #include "signal/message.h"
 #include "signal/ws.h"
 
-#define PIECE (16 << 10) /* put into the socket's queue at a time */
+#define PIECE (16 << 10)                  /* put into the socket's queue at a time */
+#define MOST (365 * 24 * 3600 * SNET_SEC) /* of a time to reckon with: SNET_NEVER */
 
 enum state { GREETING, JOINED, LEAVING, OVER };
 
@@ -306,6 +307,8 @@ int snet_signal_client_new(struct snet_signal_client **out, struct snet_loop *l,
 		return snet_fail(err, SNET_ENOMEM, "signalling");
 	c->loop = l;
 	c->o = *o;
+	if (c->o.timeout > MOST)
+		c->o.timeout = MOST;
 	c->url = *o->url;
 	c->ev = ev;
 	c->user = user;
@@ -319,7 +322,7 @@ int snet_signal_client_new(struct snet_signal_client **out, struct snet_loop *l,
 		if (!rc)
 			rc = greet(c, o->token);
 		if (!rc)
-			rc = snet_timer_set(l, &c->timer, c->heard + o->timeout);
+			rc = snet_timer_set(l, &c->timer, c->heard + c->o.timeout);
 		if (rc)
 			snet_fail(err, rc, "signalling: %s", snet_err_text(rc));
 	}

@@ -314,7 +314,7 @@ static void look_who_is_missing(struct perf_all *a, snet_time now)
 /* Whoever is there, and does not do what is his to do. */
 static void look_who_dawdles(struct perf_all *a, snet_time since, bool stopped)
 {
-	if (snet_now() < since + cli.timeout)
+	if (snet_now() - since < cli.timeout)
 		return;
 	for (size_t i = 0; i < a->n; i++) {
 		struct perf_mate *m = &a->mates[i];
@@ -330,7 +330,9 @@ static void look_who_dawdles(struct perf_all *a, snet_time since, bool stopped)
 /* The first party says which round is the last. */
 static void look_for_the_end(struct perf_all *a)
 {
-	if (snet_now() >= a->began + a->plan.time_ms * SNET_MS + cli.timeout)
+	snet_time since = a->began + a->plan.time_ms * SNET_MS, now = snet_now();
+
+	if (now >= since && now - since >= cli.timeout)
 		perf_all_lose(&a->mates[0], SNET_ETIMEOUT, "does not end the rounds");
 }
 

@@ -305,7 +305,7 @@ static void on_tick(struct snet_timer *t, snet_time now)
 	else if (c->state == PERF_STOPPING && c->carrier->lossy && c->lanes[0].chan &&
 		 now >= c->lanes[0].asked + ASK_AGAIN)
 		ask_stop(c);
-	else if (c->state == PERF_STARTING && c->met && now >= c->dialled + cli.timeout)
+	else if (c->state == PERF_STARTING && c->met && now - c->dialled >= cli.timeout)
 		perf_client_fail(c, SNET_ETIMEOUT, "the server does not begin");
 	snet_timer_set(c->net->loop, t,
 		       c->state == PERF_RUNNING ? perf_report_due(c->o.report, now + TICK)

@@ -142,6 +142,12 @@ print(got.hex())
 	[[ $stderr == *"127.0.0.1:1"* ]]
 }
 
+@test "a pipe that may take for ever takes no longer than any" {
+	serve server
+	run --separate-stderr snet-signal -q -t never -w 0 "$addr/r" <<<'{"a":1}'
+	[ "$status" -eq 0 ]
+}
+
 @test "a server that dies is a lost peer, one that ends says so" {
 	serve server
 	member alice r

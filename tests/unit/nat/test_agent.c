@@ -231,10 +231,8 @@ static void end(int i)
 }
 
 /* Agent 1 controls; both have bases 1 to n, and know each other's. */
-static void both(unsigned n)
+static void both_of(unsigned n, struct snet_agent_config c)
 {
-	struct snet_agent_config c = snet_agent_defaults;
-
 	for (int i = 0; i < 2; i++) {
 		c.controlling = i;
 		make(i, &c, (uint8_t)(5 + i));
@@ -248,6 +246,11 @@ static void both(unsigned n)
 			tell(i, h);
 		end(i);
 	}
+}
+
+static void both(unsigned n)
+{
+	both_of(n, snet_agent_defaults);
 }
 
 static void assert_mirror(void)
@@ -1233,6 +1236,30 @@ static void consent_is_asked_for_every_five_seconds(void **state)
 	assert_true(gap >= 4 * SNET_SEC && gap <= 6 * SNET_SEC);
 }
 
+/* However long it may be: it is asked for so long, and in its time. */
+static void much_patience_with_a_silent_peer_is_no_busy_one(void **state)
+{
+	struct snet_agent_config c = snet_agent_defaults;
+	snet_time end;
+
+	(void)state;
+	c.consent_timeout = 3600 * SNET_SEC;
+	both_of(1, c);
+	run_until(w.now + SNET_SEC);
+	assert_int_equal(w.selections[0], 1);
+	end = w.now + 3590 * SNET_SEC;
+	w.drop = any;
+	w.sent[0] = 0;
+	while (w.now < end) {
+		w.now = snet_agent_deadline(w.a[0]);
+		snet_agent_step(w.a[0], w.now);
+		drain(0);
+		assert_true(snet_agent_deadline(w.a[0]) > w.now);
+	}
+	assert_true(w.sent[0] > 1800);
+	assert_int_equal(w.lost[0], 0);
+}
+
 static void without_consent_and_another_pair_it_fails(void **state)
 {
 	snet_time t;
@@ -1619,6 +1646,7 @@ static void a_restart_that_comes_to_nothing_costs_no_pair(void **state)
 	assert_mirror();
 	assert_true(w.sent[0] >= sent + 20 && w.sent[0] <= sent + 32);
 	assert_nothing_is_looked_for(0);
+	assert_true(snet_agent_has_fallen_back(w.a[0]));
 	tell(0, 4); /* and nobody makes it, by saying more */
 	run_until(w.now + SNET_SEC);
 	assert_int_equal(
@@ -1800,6 +1828,24 @@ static void a_peer_that_is_late_is_still_found(void **state)
 	assert_int_equal(w.selections[1], 2);
 }
 
+/* Each restart may bring other addresses that servers see; a base must still find room. */
+static void what_servers_saw_before_takes_no_room_of_what_is_found_now(void **state)
+{
+	struct snet_local seen = local(0, 1), base = local(0, 2);
+
+	(void)state;
+	both(1);
+	seen.c.type = SNET_CANDIDATE_SRFLX;
+	for (unsigned k = 0; k < 2 * SNET_LOCALS_MAX; k++) {
+		snet_addr_set_port(&seen.c.address, (uint16_t)(10000 + k));
+		assert_int_equal(snet_agent_add_local(w.a[0], &seen, w.now), SNET_OK);
+		if (k % 10 == 9)
+			anew(0);
+	}
+	assert_int_equal(snet_agent_add_local(w.a[0], &base, w.now), SNET_OK);
+	drain(0);
+}
+
 static void a_closed_agent_says_and_hears_nothing(void **state)
 {
 	struct snet_agent_packet p;
@@ -1901,6 +1947,7 @@ int main(void)
 		TEST(the_states_have_the_names_of_the_seed),
 		TEST(consent_is_asked_for_every_five_seconds),
 		TEST(without_consent_and_another_pair_it_fails),
+		TEST(much_patience_with_a_silent_peer_is_no_busy_one),
 		TEST(a_pair_that_dies_is_replaced_before_consent_is_over),
 		TEST(a_base_that_goes_away_takes_its_pair_with_it),
 		TEST(a_better_pair_that_comes_later_is_selected),
@@ -1918,6 +1965,7 @@ int main(void)
 		TEST(consent_of_before_is_asked_for_until_the_last),
 		TEST(after_a_restart_that_failed_another_one_may_not),
 		TEST(a_peer_that_is_late_is_still_found),
+		TEST(what_servers_saw_before_takes_no_room_of_what_is_found_now),
 		TEST(a_closed_agent_says_and_hears_nothing),
 		TEST(a_configuration_that_makes_no_sense_is_refused),
 		TEST(without_memory_there_is_no_agent),
