@@ -131,6 +131,10 @@ static void on_silence(void *user)
 
 	if (c->silent)
 		return;
+	if (duct_waited(&c->duct)) { /* its peer is slow: that is none of its silence */
+		program_limit_set(&c->limit);
+		return;
+	}
 	duct_hold(&c->duct);
 	c->silent = true;
 	if (c->mate)
@@ -217,7 +221,8 @@ void child_message(struct child *c, const struct snet_message *msg)
 
 void child_room(struct child *c)
 {
-	duct_go(&c->duct);
+	if (!c->silent)
+		duct_go(&c->duct);
 }
 
 void child_peer_eof(struct child *c)

@@ -141,8 +141,16 @@ void duct_hold(struct duct *d)
 {
 	if (d->held || !d->source)
 		return;
-	d->held = true;
+	d->held = d->waited = true;
 	source_pause(d->source);
+}
+
+bool duct_waited(struct duct *d)
+{
+	bool waited = d->held || d->waited;
+
+	d->waited = false;
+	return waited;
 }
 
 static void on_flushed(struct sink *s, void *user)

@@ -33,6 +33,7 @@ struct duct {
 	const struct duct_events *ev;
 	void *user;
 	bool own_sink, held, ended, eof;
+	bool waited; /* was held since duct_waited was asked */
 };
 
 /* in: a descriptor to read, or -1; out: one to write, or -1 with sink, which
@@ -50,6 +51,7 @@ int duct_init(struct duct *d, struct snet_loop *l, const struct duct_opts *o,
 void duct_fini(struct duct *d);
 void duct_go(struct duct *d);         /* read and hand on items */
 void duct_hold(struct duct *d);       /* not even one more item, also from within on_item */
+bool duct_waited(struct duct *d);     /* it is held, or was since this was asked last */
 void duct_close_sink(struct duct *d); /* end of output, once what waits has been written */
 
 #endif

@@ -17,6 +17,12 @@ static void on_silence(void *user)
 {
 	struct party *p = user;
 
+	/* What it has said already is not read while others are away, or slow: that is none of
+	 * its silence. */
+	if (!p->ended && duct_waited(&p->duct)) {
+		program_limit_set(&p->program_limit);
+		return;
+	}
 	duct_hold(&p->duct);
 	party_end_input(p);
 }

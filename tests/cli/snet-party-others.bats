@@ -309,6 +309,31 @@ with_journal() {
 	for i in 0 1; do [ "$(cut -d ' ' -f 1 "heard$i" | cksum)" = "$(seq 6000 | cksum)" ]; done
 }
 
+@test "what a program has said is not lost, however slow the others" {
+	net 2
+	mkfifo full
+	exec {full}<>full
+	held[full]=$full
+	(for fd in "${held[@]}"; do exec {fd}>&-; done; exec snet-party -q -i 1 -f lines net/roster.json </dev/null >full 2>p1.err 3>&-) &
+	pid[p1]=$!
+	# It says as much as there is room for, and ends.
+	# shellcheck disable=SC2016 # the program's
+	start p0 snet-party -q -i 0 -f lines --queue 256k net/roster.json --exec 'exec <&-
+		for i in $(seq 40); do
+			yes "$(printf %0999d 0)" | dd bs=1000 iflag=fullblock oflag=nonblock 2>>said
+			sleep 0.1
+		done
+		echo over >over'
+	wait_until test -s over
+	sleep 6 # longer than others may hold its output open
+	cat <full >heard {full}>&- 3>&- &
+	heard=$!
+	release full
+	finish_all 0 1
+	wait "$heard"
+	[ "$(stat -c %s heard)" = "$(awk '/ copied/ { n += $1 } END { print n }' said)" ]
+}
+
 @test "a program that does not end is ended" {
 	net 1
 	start p0 snet-party -q -i 0 net/roster.json --exec 'echo $$ >own.pid; exec >&-; trap "" TERM; sleep 1000; sleep 1000'
