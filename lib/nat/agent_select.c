@@ -9,6 +9,7 @@
 /* An answer that is later than this, and than so many round trips of a pair that works, is not
  * to be waited for: one, and what another way may take longer. To spare a relay, more. */
 #define HOPE_MIN (20 * SNET_MS)
+#define HOPE_OWN (5 * SNET_MS) /* after its own check; HOPE_MIN after any could be sent */
 #define HOPE_RTTS 2
 #define HOPE_MIN_RELAYED (50 * SNET_MS)
 #define HOPE_RTTS_RELAYED 3
@@ -99,7 +100,9 @@ static snet_time hope(const struct snet_agent *a, const struct snet_pair *p,
 
 		if (!t->used || t->pair != p->id || t->cancelled)
 			continue;
-		until = latest(until, t->first + latest(trips, least));
+		/* That it had to wait for its turn is no reason to wait for it longer. */
+		until = latest(until, t->first + latest(trips, relayed ? least : HOPE_OWN));
+		until = latest(until, a->checking + least);
 		/* Sent once more when best had worked: all of it anew only if that is a relay;
 		 * else what best itself took, and a bit. */
 		if (t->hastened && relayed)

@@ -160,9 +160,14 @@ class Lab:
             self.ip("a", "addr", "add", "10.99.0.1/24", "dev", "dead0")
             self.ip("a", "link", "set", "dead0", "up")
             self.ip("a", "link", "set", "nobody", "up")
+            # Or it would leave by the other, whose NAT gives a port of the host's to one address alone.
+            self.ip("a", "route", "add", "default", "dev", "dead0", "table", "99")
+            self.ip("a", "rule", "add", "from", "10.99.0.1", "lookup", "99")
             yield
         finally:
             self.ip("a", "link", "del", "dead0")
+            with contextlib.suppress(Failed):
+                self.ip("a", "rule", "del", "lookup", "99")
 
 
 def lab_of(bench):

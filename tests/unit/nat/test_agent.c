@@ -16,6 +16,7 @@
 
 #define N(a) (sizeof(a) / sizeof((a)[0]))
 #define DELAY (10 * SNET_MS)
+static snet_time delay; /* each way: that, where a test does not say otherwise */
 #define WAY_MAX 512
 
 /* A packet on its way from a base of one agent to one of the other. */
@@ -110,7 +111,7 @@ static void drain(int i)
 	struct snet_agent_event ev;
 
 	while (snet_agent_next(w.a[i], &p)) {
-		struct way x = { .at = w.now + DELAY, .from = i, .to = -1, .p = p };
+		struct way x = { .at = w.now + delay, .from = i, .to = -1, .p = p };
 		struct snet_addr there;
 
 		if (p.blind && w.refuse && w.refuse(&x)) {
@@ -188,6 +189,7 @@ static int set_up(void **state)
 	(void)state;
 	memset(&w, 0, sizeof(w));
 	w.now = 1000 * SNET_SEC;
+	delay = DELAY;
 	return 0;
 }
 
@@ -757,6 +759,23 @@ static void what_was_checked_before_is_not_waited_for_anew(void **state)
 	w.drop = NULL;
 	run_until(t + 10 * SNET_SEC);
 	assert_mirror();
+}
+
+/* The last of those that are in vain leaves 10 ms after the first: with the first they are
+ * hoped for, all together. */
+static void who_had_to_wait_for_its_turn_is_not_waited_for_longer(void **state)
+{
+	snet_time t = w.now;
+
+	(void)state;
+	delay = SNET_MS;
+	w.drop = to_first;
+	both(2);
+	run_until(t + SNET_SEC);
+	assert_mirror();
+	assert_int_equal(w.selected[1].local.handle, 2);
+	assert_true(w.selected[1].took >= 20 * SNET_MS);
+	assert_true(w.selected[1].took <= 25 * SNET_MS);
 }
 
 /* ---- in which order */
@@ -1932,6 +1951,7 @@ int main(void)
 		TEST(nothing_is_early_once_a_pair_works),
 		TEST(what_never_left_early_is_not_paid_for),
 		TEST(what_was_checked_before_is_not_waited_for_anew),
+		TEST(who_had_to_wait_for_its_turn_is_not_waited_for_longer),
 		TEST(a_conflict_of_roles_is_settled_by_the_tie_breakers),
 		TEST(what_is_not_proven_is_dropped_and_counted),
 		TEST(what_is_proven_but_wrong_is_answered_with_an_error),
