@@ -13,8 +13,8 @@ import time
 from stage import GIB, Failed, Stage, free_ports, pipe, poll_until, resident_kb
 
 FLOOD, ROUNDS = 200_000, 10_000
-SLOW, FAST = 1000, 50_000  # datagrams per second
-DELAYS_MS = (20, 100)
+RATES = (1000, 7000, 50_000)  # datagrams per second
+DELAYS_MS = (20, 50, 100)
 PARTIES = 100
 WAYS = PARTIES * (PARTIES - 1)
 
@@ -110,7 +110,7 @@ def run_bulk(bench):
 def run_delay(bench):
     worst = 0
     for delay in DELAYS_MS:
-        for rate in (SLOW, FAST):
+        for rate in RATES:
             got = through(bench, [], rate, rate, delay)
             check_pace(got, rate)
             worst = max(worst, got["error_p99_us"])
@@ -125,7 +125,7 @@ def check_pace(got, rate, share=0.7):
 def run_rate(bench):
     """More than the rate lets pass, in datagrams of 1,000 bytes with their headers."""
     worst = 0
-    for rate in (SLOW, FAST):
+    for rate in RATES:
         bits = rate * 8000
         got = through(bench, ["--rate", f"{bits // 1000}kbit"], rate * 6 // 5, rate * 2, 20, size=972)
         check_pace(got | {"unsure": 0}, rate, 1.05)
@@ -136,7 +136,7 @@ def run_rate(bench):
 def run_loss(bench):
     """In deviations of chance. Bursts, of which there are fewer, have a larger one."""
     worst = 0
-    for rate, count in ((SLOW, 4000), (FAST, 50_000)):
+    for rate, count in zip(RATES, (4000, 14_000, 50_000)):
         for options, p, more in (
             (["--loss", "1%"], 0.01, 1),
             (["--loss-gemodel", "1%,25%"], 0.01 / 0.26, (2 - 0.26) / 0.26),
@@ -151,7 +151,7 @@ def run_jitter(bench):
     """Of the mean and of the deviation, the worse: shares of the deviation that was asked for."""
     worst = 0
     for distribution, deviation in (("normal", 5000), ("uniform", 5000 / 3**0.5), ("pareto", 5000)):
-        for rate, count in ((SLOW, 5000), (FAST, 50_000)):
+        for rate, count in zip(RATES, (5000, 14_000, 50_000)):
             options = ["--jitter", "5ms", "--distribution", distribution]
             got = through(bench, options, rate, count, 50)
             off = max(abs(got["mean_us"] - 50_000), abs(got["deviation_us"] - deviation))
@@ -187,9 +187,9 @@ def run_mesh(bench):
         doors = [ports_of(seen.replace("%", str(i))) for i in range(PARTIES)]
         # No two in a row from, or to, the same.
         pairs = [(i, (i + k) % PARTIES) for k in range(1, PARTIES) for i in range(PARTIES)]
-        got = paced(stage, [(real[i], doors[i][j], real[j]) for i, j in pairs], r=SLOW, n=WAYS, d=50_000)
+        got = paced(stage, [(real[i], doors[i][j], real[j]) for i, j in pairs], r=RATES[0], n=WAYS, d=50_000)
         memory = resident_kb(link.pid)
-    check_pace(got, SLOW)
+    check_pace(got, RATES[0])
     if got["got"] != WAYS:
         raise Failed(f"link-mesh: {got['got']} arrived, not {WAYS}")
     return {"link-mesh-delay": got["error_p99_us"], "link-mesh-rss": memory}

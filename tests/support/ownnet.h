@@ -50,18 +50,24 @@ static inline bool ownnet_add(unsigned label, const char *text)
 /* As /128, on lo. */
 static inline bool ownnet_add6(const char *text)
 {
-	struct {
-		struct in6_addr addr;
-		uint32_t prefix;
-		int index;
-	} r = { .prefix = 128, .index = (int)if_nametoindex("lo") };
+	union {
+		struct ifreq whole; /* what valgrind takes every such request for */
+		struct {
+			struct in6_addr addr;
+			uint32_t prefix;
+			int index;
+		} in6;
+	} r;
 	int fd = socket(AF_INET6, SOCK_DGRAM | SOCK_CLOEXEC, 0);
 	struct snet_addr at;
 	bool ok;
 
+	memset(&r, 0, sizeof(r));
+	r.in6.prefix = 128;
+	r.in6.index = (int)if_nametoindex("lo");
 	ok = fd >= 0 && !snet_addr_parse(&at, text);
 	if (ok)
-		r.addr = at.in6.sin6_addr;
+		r.in6.addr = at.in6.sin6_addr;
 	ok = ok && !ioctl(fd, SIOCSIFADDR, &r);
 	if (fd >= 0)
 		close(fd);

@@ -116,6 +116,7 @@ static void open_at(struct end *e, const char *at, const struct snet_udp_opts *o
 	assert_int_equal(snet_addr_parse(&addr, at), SNET_OK);
 	if (snet_udp_open(&e->udp, loop, &addr, -1, o ? o : &plain, &events, e, &err))
 		fail_msg("%s", err.text);
+	memset(snet_udp_scratch(e->udp), 0, SNET_UDP_PAYLOAD_MAX);
 	snet_udp_address(e->udp, &e->at);
 	assert_true(snet_addr_port(&e->at));
 }
