@@ -1,5 +1,6 @@
 # snet-link between real sockets: udptalk (tests/support) speaks and listens at both ends.
 load helper
+load dns
 
 : "${SNET_SUPPORT:=$SNET_BIN/tests/support}"
 
@@ -753,31 +754,6 @@ refused() {
 	[ "$(grep -c 'sum 3 3$' <<<"$stderr")" -eq 3 ]
 	run -3 timeout 60 snet-party --spawn 2 --link no-such-preset -- true
 	run -2 snet-party -i 0 --link wan-100 roster.json
-}
-
-# name_server: knows every name but those that begin with "silent", which it says nothing about, and "no", which do not
-# exist; programs ask it. Whoever is asked about is printed.
-name_server() {
-	command -v python3 >/dev/null || skip "no python3"
-	start dns python3 -u -c '
-import socket, struct
-s = socket.socket(socket.AF_INET, socket.SOCK_DGRAM)
-s.bind(("127.0.0.1", 0))
-print(s.getsockname()[1])
-while True:
-    q, who = s.recvfrom(512)
-    end = q.index(b"\0", 12) + 5
-    name, kind = q[13:13 + q[12]], struct.unpack(">H", q[end - 4:end - 2])[0]
-    print(name.decode())
-    if name.startswith(b"silent"): continue
-    yes = kind == 1 and not name.startswith(b"no")
-    a = b"\xc0\x0c" + struct.pack(">HHIH", 1, 1, 0, 4) + socket.inet_aton("127.0.0.1") if yes else b""
-    head = struct.pack(">HHHHH", 0x8183 if name.startswith(b"no") else 0x8180, 1, yes, 0, 0)
-    s.sendto(q[:2] + head + q[12:end] + a, who)
-'
-	wait_until test -s "$BATS_TEST_TMPDIR/dns.out"
-	export SNET_DNS
-	SNET_DNS=127.0.0.1:$(head -n 1 "$BATS_TEST_TMPDIR/dns.out")
 }
 
 @test "names are looked up; silent name servers neither hold it up for ever, nor from ending" {
