@@ -71,6 +71,16 @@ bool snet_addr_is_any(const struct snet_addr *a)
 	}
 }
 
+void snet_addr_unmap(struct snet_addr *a)
+{
+	struct sockaddr_in in = { .sin_family = AF_INET, .sin_port = a->in6.sin6_port };
+
+	if (a->sa.sa_family != AF_INET6 || !IN6_IS_ADDR_V4MAPPED(&a->in6.sin6_addr))
+		return;
+	memcpy(&in.sin_addr, a->in6.sin6_addr.s6_addr + 12, 4);
+	a->in = in;
+}
+
 /* Digits to the end of the text and nothing else, at most max. */
 static int number(uint32_t *out, const char *text, uint32_t max)
 {

@@ -28,6 +28,9 @@ void snet_addr_set_port(struct snet_addr *a, uint16_t port);
 /* Family, host, port, and the scope of a link-local one. */
 bool snet_addr_eq(const struct snet_addr *a, const struct snet_addr *b);
 bool snet_addr_is_any(const struct snet_addr *a); /* 0.0.0.0 or :: */
+/* ::ffff:192.0.2.1, which an IPv6 socket says for IPv4 (RFC 4291 §2.5.5.2), becomes 192.0.2.1.
+ */
+void snet_addr_unmap(struct snet_addr *a);
 
 /* Numeric "192.0.2.1:9000", "[2001:db8::1]:9000",
  * "[fe80::1%2]:9000". Fails with SNET_EINVAL. */

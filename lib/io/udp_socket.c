@@ -114,16 +114,6 @@ int snet_udp_socket_open(struct snet_udp_socket *s, const struct snet_addr *at, 
 /* ---- addresses: an IPv6 socket says ::ffff:192.0.2.1 for IPv4;
  * everyone above sees plain IPv4. */
 
-static void unmap(struct snet_addr *a)
-{
-	struct sockaddr_in in = { .sin_family = AF_INET, .sin_port = a->in6.sin6_port };
-
-	if (a->sa.sa_family != AF_INET6 || !IN6_IS_ADDR_V4MAPPED(&a->in6.sin6_addr))
-		return;
-	memcpy(&in.sin_addr, a->in6.sin6_addr.s6_addr + 12, 4);
-	a->in = in;
-}
-
 static void map4(struct in6_addr *out, const struct in_addr *in)
 {
 	memset(out, 0, sizeof(*out));
@@ -214,7 +204,7 @@ static void take_source(struct cmsghdr *c, struct snet_path *path, uint16_t port
 		if (IN6_IS_ADDR_LINKLOCAL(&six.ipi6_addr))
 			path->local.in6.sin6_scope_id = six.ipi6_ifindex;
 	}
-	unmap(&path->local);
+	snet_addr_unmap(&path->local);
 	snet_addr_set_port(&path->local, port);
 }
 
@@ -225,7 +215,7 @@ void snet_udp_socket_from(const struct snet_udp_socket *s, struct msghdr *m,
 	int gso;
 
 	path->local = s->bound;
-	unmap(&path->remote);
+	snet_addr_unmap(&path->remote);
 	*ecn = 0;
 	*segment = 0;
 	for (struct cmsghdr *c = CMSG_FIRSTHDR(m); c; c = CMSG_NXTHDR(m, c)) {
@@ -263,7 +253,7 @@ bool snet_udp_socket_error(const struct snet_udp_socket *s, struct snet_addr *re
 		if ((c->cmsg_level == IPPROTO_IP && c->cmsg_type == IP_RECVERR) ||
 		    (c->cmsg_level == IPPROTO_IPV6 && c->cmsg_type == IPV6_RECVERR))
 			memcpy(&ee, CMSG_DATA(c), sizeof(ee));
-	unmap(remote);
+	snet_addr_unmap(remote);
 	/* EMSGSIZE here is about a path MTU probe: not an unreachable peer. */
 	if (ee.ee_errno != ECONNREFUSED && ee.ee_errno != EHOSTUNREACH &&
 	    ee.ee_errno != ENETUNREACH)

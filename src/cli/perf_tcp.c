@@ -302,17 +302,6 @@ static struct tcp_chan *chan_new(struct snet_loop *l, int fd, const struct snet_
 	return t;
 }
 
-/* An IPv6 socket says ::ffff:192.0.2.1 for IPv4. */
-static void unmap(struct snet_addr *a)
-{
-	struct sockaddr_in in = { .sin_family = AF_INET, .sin_port = a->in6.sin6_port };
-
-	if (a->sa.sa_family != AF_INET6 || !IN6_IS_ADDR_V4MAPPED(&a->in6.sin6_addr))
-		return;
-	memcpy(&in.sin_addr, a->in6.sin6_addr.s6_addr + 12, 4);
-	a->in = in;
-}
-
 static void take_connection(struct perf_listener *l, int fd, const struct snet_addr *from)
 {
 	struct tcp_chan *t;
@@ -345,7 +334,7 @@ static void on_connection(struct snet_io *io, int ready, void *user)
 
 		if (fd < 0)
 			return;
-		unmap(&from);
+		snet_addr_unmap(&from);
 		take_connection(l, fd, &from);
 	}
 }

@@ -144,6 +144,25 @@ static void ports_and_lengths_follow_the_family(void **state)
 	assert_string_equal(snet_addr_print(&none, text), "none");
 }
 
+static void what_an_ipv6_socket_says_for_ipv4_becomes_ipv4(void **state)
+{
+	static const char *const cases[][2] = {
+		{ "[::ffff:192.0.2.1]:9000", "192.0.2.1:9000" },
+		{ "[2001:db8::1]:9000", "[2001:db8::1]:9000" },
+		{ "[::1]:9", "[::1]:9" },
+		{ "192.0.2.1:9000", "192.0.2.1:9000" },
+	};
+	struct snet_addr a, want;
+
+	(void)state;
+	for (size_t i = 0; i < sizeof(cases) / sizeof(cases[0]); i++) {
+		assert_int_equal(snet_addr_parse(&a, cases[i][0]), SNET_OK);
+		assert_int_equal(snet_addr_parse(&want, cases[i][1]), SNET_OK);
+		snet_addr_unmap(&a);
+		assert_true(snet_addr_eq(&a, &want));
+	}
+}
+
 static void any_is_the_address_of_every_interface(void **state)
 {
 	struct snet_addr a = { 0 };
@@ -387,6 +406,7 @@ int main(void)
 		cmocka_unit_test(addresses_are_taken_apart),
 		cmocka_unit_test(an_error_names_the_text_and_the_wrong_part),
 		cmocka_unit_test(hosts_are_at_most_255_bytes),
+		cmocka_unit_test(what_an_ipv6_socket_says_for_ipv4_becomes_ipv4),
 		cmocka_unit_test(an_error_repeats_no_control_bytes),
 	};
 
