@@ -7,6 +7,7 @@ import os
 import random
 import socket
 import subprocess
+import sys
 import tempfile
 import time
 
@@ -17,6 +18,8 @@ RATES = (1000, 7000, 50_000)  # datagrams per second
 DELAYS_MS = (20, 50, 100)
 PARTIES = 100
 WAYS = PARTIES * (PARTIES - 1)
+CLOCKWORK = os.path.join(os.path.dirname(__file__), "clockwork.py")
+MACHINE_LATE, TRIES = 0.003, 12  # what may be the machine's of 1 in 100; samples of which one has to be on time
 
 
 def start_link(stage, options, cpu=1):
@@ -107,11 +110,27 @@ def run_bulk(bench):
 # ---- how close it keeps
 
 
+def on_time(bench, sample):
+    """A sample that was taken while the machine itself kept time, whatever it came to."""
+    shares = []
+    for _ in range(TRIES):
+        with Stage(bench) as stage:
+            clocks = [stage.spawn([sys.executable, CLOCKWORK], cpu, subprocess.PIPE, subprocess.PIPE) for cpu in (0, 1)]
+            got = sample()
+            for clock in clocks:
+                clock.stdin.close()
+            seen = [stage.report(clock, "clockwork") for clock in clocks]
+        shares.append(max(one["late"] / max(1, one["moments"]) for one in seen))
+        if shares[-1] <= MACHINE_LATE:
+            return got
+    raise Failed(f"the machine itself is late too often: {min(shares):.1%} of milliseconds at best")
+
+
 def run_delay(bench):
     worst = 0
     for delay in DELAYS_MS:
         for rate in RATES:
-            got = through(bench, [], rate, rate, delay)
+            got = on_time(bench, lambda rate=rate, delay=delay: through(bench, [], rate, rate, delay))
             check_pace(got, rate)
             worst = max(worst, got["error_p99_us"])
     return {"link-delay": worst}

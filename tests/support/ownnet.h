@@ -2,7 +2,9 @@
 #ifndef TESTS_SUPPORT_OWNNET_H
 #define TESTS_SUPPORT_OWNNET_H
 
+#include <errno.h>
 #include <net/if.h>
+#include <poll.h>
 #include <sched.h>
 #include <stdbool.h>
 #include <stdio.h>
@@ -47,7 +49,21 @@ static inline bool ownnet_add(unsigned label, const char *text)
 	return !snet_addr_parse(&at, text) && ownnet_ask(label, &at, true);
 }
 
-/* As /128, on lo. */
+/* The kernel looks whether somebody else has it, even on lo, and lets nobody bind to it until
+ * then. */
+static inline bool ownnet_is_settled(int fd, const struct snet_addr *at)
+{
+	for (int ms = 0; ms < 10000; ms++) {
+		if (!bind(fd, &at->sa, sizeof(at->in6)))
+			return true;
+		if (errno != EADDRNOTAVAIL)
+			return false;
+		poll(NULL, 0, 1);
+	}
+	return false;
+}
+
+/* text: of port 0. As /128, on lo. */
 static inline bool ownnet_add6(const char *text)
 {
 	union {
@@ -68,7 +84,7 @@ static inline bool ownnet_add6(const char *text)
 	ok = fd >= 0 && !snet_addr_parse(&at, text);
 	if (ok)
 		r.in6.addr = at.in6.sin6_addr;
-	ok = ok && !ioctl(fd, SIOCSIFADDR, &r);
+	ok = ok && !ioctl(fd, SIOCSIFADDR, &r) && ownnet_is_settled(fd, &at);
 	if (fd >= 0)
 		close(fd);
 	return ok;
