@@ -4,6 +4,7 @@
 #include "cli/groups.h"
 #include "cli/hub.h"
 #include "cli/ice_opts.h"
+#include "cli/look_up.h"
 #include "cli/opts.h"
 #include "cli/run.h"
 #include "cli/say.h"
@@ -41,20 +42,34 @@ static const struct tool self = {
 	.groups = groups,
 };
 
+static struct snet_url at; /* no scheme: none was given */
+static struct look_up *look_up;
+
+static void on_known(const struct snet_error *why, void *user)
+{
+	struct hub *h = user;
+	struct snet_error err = { 0 };
+
+	if (h->run->done)
+		return; /* told to end meanwhile */
+	if (why || hub_listen(h, at.scheme[0] ? &at : NULL, &err))
+		run_done(h->run, why ? why : &err, OPT_NONE);
+	else
+		hub_start(h);
+}
+
 /* From the operand, or from the roster as party --id. */
-static int listen_at(struct hub *h, const char *operand, struct snet_error *err)
+static int find_place(struct hub *h, const char *operand, struct snet_error *err)
 {
 	const struct roster_member *m = NULL;
-	struct snet_url url;
-	int rc;
+	int rc = operand ? net_target(&h->net, operand, &at, &m, err) : SNET_OK;
 
-	if (operand) {
-		rc = net_target(&h->net, operand, &url, &m, err);
-		return rc ? rc : hub_listen(h, &url, err);
-	}
-	if (h->net.roster && cli.id != OPT_NONE)
+	if (!operand && h->net.roster && cli.id != OPT_NONE)
 		m = roster_party(h->net.roster, (uint32_t)cli.id);
-	return hub_listen(h, m ? &m->address : NULL, err);
+	if (!operand && m)
+		at = m->address;
+	h->listens = true;
+	return rc ? rc : look_up_place(&look_up, h->run->loop, &at, on_known, h, err);
 }
 
 int main(int argc, char **argv)
@@ -73,12 +88,11 @@ int main(int argc, char **argv)
 		return tool_fail(&err);
 	rc = hub_init(&hub, &run, exec, &err);
 	if (!rc)
-		rc = listen_at(&hub, i < argc ? argv[i] : NULL, &err);
+		rc = find_place(&hub, i < argc ? argv[i] : NULL, &err);
 	if (rc)
 		run_done(&run, &err, OPT_NONE);
-	else
-		hub_start(&hub);
 	run_loop(&run);
+	look_up_free(look_up);
 	hub_fini(&hub);
 	return run_fini(&run);
 }

@@ -98,8 +98,6 @@ static int be_party(const char *roster)
 		return tool_fail(&err);
 	if (party_init(&party, &run, roster, &opts, &err))
 		run_done(&run, &err, OPT_NONE);
-	else
-		party_start(&party);
 	run_loop(&run);
 	party_fini(&party);
 	rc = run_fini(&run);

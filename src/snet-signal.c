@@ -4,7 +4,6 @@
 
 #include "cli/groups.h"
 #include "cli/opts.h"
-#include "cli/ready.h"
 #include "cli/run.h"
 #include "cli/say.h"
 #include "cli/signal_pipe.h"
@@ -142,11 +141,8 @@ static int serve(struct snet_error *err)
 		.timeout = cli.timeout,
 		.keep_alive = cli.keep_alive,
 	};
-	int rc = signal_serve_new(&server, &run, listen_at, &o, err);
 
-	if (!rc)
-		ready_say();
-	return rc;
+	return signal_serve_new(&server, &run, listen_at, &o, err);
 }
 
 int main(int argc, char **argv)

@@ -236,8 +236,6 @@ int main(int argc, char **argv)
 		stun_names_look_up(&names, run.loop, ask_all, NULL);
 	else if (stun_serve_new(&server, &run, serve.v, serve.n, &err))
 		run_done(&run, &err, OPT_NONE);
-	else
-		ready_say();
 	run_loop(&run);
 	snet_timer_stop(run.loop, &again);
 	stun_names_fini(&names);

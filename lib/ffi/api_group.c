@@ -63,8 +63,12 @@ static size_t gather(struct snet_ffi_manager *m, struct copy **out)
 static size_t give(struct snet_ffi_runtime *rt, struct copy *copies, size_t n)
 {
 	size_t taken = 0;
+	bool guest = false;
 
 	pthread_mutex_lock(&rt->lock);
+	for (size_t i = 0; i < n && !guest; i++)
+		guest = snet_ffi_is_answer(copies[i].link, copies[i].msg->n);
+	guest = guest && snet_ffi_visit(rt);
 	for (size_t i = 0; i < n; i++) {
 		snet_ffi_op_init(&copies[i].op, rt);
 		copies[i].under_way =
@@ -72,11 +76,13 @@ static size_t give(struct snet_ffi_runtime *rt, struct copy *copies, size_t n)
 		if (copies[i].under_way)
 			copies[i].msg = NULL;
 	}
+	if (guest)
+		snet_ffi_leave(rt);
 	for (size_t i = 0; i < n; i++) {
 		if (copies[i].under_way)
 			taken += !snet_ffi_op_wait(&copies[i].op, -1);
 		else
-			pthread_cond_destroy(&copies[i].op.cond);
+			sem_destroy(&copies[i].op.told);
 	}
 	pthread_mutex_unlock(&rt->lock);
 	return taken;

@@ -221,7 +221,7 @@ static int32_t ask(struct asking *a, void (*fn)(void *arg))
 	rc = snet_ffi_call(m->rt, fn, a);
 	pthread_mutex_lock(&m->rt->lock);
 	if (rc)
-		pthread_cond_destroy(&a->op.cond);
+		sem_destroy(&a->op.told);
 	else
 		rc = snet_ffi_op_wait(&a->op, -1);
 	snet_ffi_manager_quit(m);

@@ -209,6 +209,7 @@ static int enter(struct exchange *x, struct snet_error *err)
 	struct snet_connect_opts o = snet_ffi_nat_opts(m);
 	int rc;
 
+	o.slow = true; /* one envelope each way, and no telling when */
 	o.ice.gather_timeout = GATHER;
 	o.ice.agent.controlling = m->id > x->id; /* if both say so ICE finds out */
 	snet_list_add(&m->nat.exchanges, &x->node);

@@ -1,23 +1,26 @@
 /* Handle: what stands behind the pointers of the public API. Everything is counted, so that it
  * may be released in any order; one lock per runtime guards all that belongs to it. Functions
- * that want the lock held say "locked"; those with "loop" run on the loop's thread. Callbacks
- * of the program run with no lock held, and only in snet_ffi_service. */
+ * that want the lock held say "locked"; those with "loop" run on the loop's thread, or on one
+ * in its place (snet_ffi_visit). Callbacks of the program run with no lock held, and only in
+ * service(), on the loop's thread. */
 #ifndef SNET_FFI_HANDLE_H
 #define SNET_FFI_HANDLE_H
 
 #include <pthread.h>
+#include <semaphore.h>
 #include <stdatomic.h>
 
 #include "ffi/stoffelnet.h"
 #include "io/loop.h"
 #include "mesh/peer.h"
 
-#define SNET_FFI_INBOX (8u << 20)  /* bytes: above it the peer is paused */
-#define SNET_FFI_OUTBOX (1u << 20) /* bytes: above it senders wait */
-#define SNET_FFI_MESSAGE_COST 64u  /* bytes an empty message counts for */
-#define SNET_FFI_BACKLOG 256u      /* incoming connections nobody has accepted */
-#define SNET_FFI_NODES 65536u      /* in a node list */
-#define SNET_FFI_PARTIES 2048u     /* that can agree; as many clients */
+#define SNET_FFI_INBOX (8u << 20)    /* bytes: above it the peer is paused */
+#define SNET_FFI_OUTBOX (1u << 20)   /* bytes: above it senders wait */
+#define SNET_FFI_AT_ONCE (64u << 10) /* bytes: more is sent beside who hands it over */
+#define SNET_FFI_MESSAGE_COST 64u    /* bytes an empty message counts for */
+#define SNET_FFI_BACKLOG 256u        /* incoming connections nobody has accepted */
+#define SNET_FFI_NODES 65536u        /* in a node list */
+#define SNET_FFI_PARTIES 2048u       /* that can agree; as many clients */
 #define SNET_FFI_NO_SEAT UINT32_MAX
 #define SNET_FFI_LINGER (3 * SNET_SEC) /* for what is queued, when a connection is closed */
 
@@ -29,13 +32,14 @@ struct snet_ffi_runtime {
 	struct snet_loop *loop;
 	struct snet_task task;                        /* service, on the loop's thread */
 	struct snet_list jobs, done, dirty, managers; /* calls; operations; links */
+	struct snet_list ended;                       /* operations whose threads sleep still */
 	struct snet_ffi_op *running;                  /* its callback is being called */
 	bool woken, dead, stopped;
 };
 
 enum snet_ffi_op_state { SNET_FFI_PENDING, SNET_FFI_DONE, SNET_FFI_OVER };
 struct snet_ffi_op {
-	struct snet_list node; /* in the list it waits in, then in the runtime's done */
+	struct snet_list node; /* where it waits, then in the runtime's done or ended */
 	atomic_uint refs;
 	struct snet_ffi_runtime *rt;
 	struct snet_ffi_manager *m; /* held by those that are async; NULL */
@@ -46,7 +50,8 @@ struct snet_ffi_op {
 	uint64_t id;                  /* connect, accept, receive from any: the party */
 	struct snet_ffi_message *msg; /* being sent; or received */
 	struct snet_ffi_link *link;   /* held: of a receive */
-	pthread_cond_t cond;          /* who waits, unless async */
+	sem_t told;                   /* who waits, unless async */
+	bool is_told;                 /* it was, or is just now, posted */
 	StoffelConnectCallback on_result;
 	StoffelReceiveCallback on_data;
 	void *user;
@@ -110,6 +115,12 @@ void snet_ffi_runtime_free(struct snet_ffi_runtime *rt);
 int snet_ffi_wake(struct snet_ffi_runtime *rt);
 void snet_ffi_wake_surely(
 	struct snet_ffi_runtime *rt); /* locked; may drop the lock for a while */
+/* Locked. True: the loop sleeps, and this thread is in its place until snet_ffi_leave, where
+ * what was handed over meanwhile goes out. Nothing is to be woken for that. */
+bool snet_ffi_visit(struct snet_ffi_runtime *rt);
+void snet_ffi_leave(struct snet_ffi_runtime *rt); /* locked, but drops the lock for a while */
+bool snet_ffi_is_guest(const struct snet_ffi_runtime *rt);  /* this thread, between the two */
+bool snet_ffi_is_inside(const struct snet_ffi_runtime *rt); /* so, or it is the loop's own */
 /* Runs fn(arg) on the loop's thread, not locked, and waits for it. STOFFELNET_ERR_RUNTIME. */
 int32_t snet_ffi_call(struct snet_ffi_runtime *rt, void (*fn)(void *arg), void *arg);
 /* May this thread wait? STOFFELNET_ERR_RUNTIME: it is a callback's. */
@@ -123,6 +134,8 @@ void snet_ffi_op_free(struct snet_ffi_op *op);
 void snet_ffi_op_end(struct snet_ffi_op *op, int32_t result, const char *why);
 /* Every one in the list. */
 void snet_ffi_op_end_all(struct snet_list *ops, int32_t result, const char *why);
+/* Locked, but drops the lock for a while: wakes the threads whose operations have ended. */
+void snet_ffi_op_tell(struct snet_ffi_runtime *rt);
 /* timeout_ms: negative for ever. Sets the thread's error; STOFFELNET_ERR_TIMEOUT. */
 int32_t snet_ffi_op_wait(struct snet_ffi_op *op, int32_t timeout_ms);
 void snet_ffi_op_run(struct snet_ffi_op *op); /* loop, not locked: the callback */

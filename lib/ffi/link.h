@@ -24,8 +24,8 @@ int32_t snet_ffi_check_data(const uint8_t *data, size_t n); /* may it be sent? *
 /* Copies; NULL when out of memory. */
 struct snet_ffi_message *snet_ffi_pack(const struct snet_ffi_link *l, const uint8_t *p,
 				       size_t n);
-/* The message is the link's after success; op ends when it is taken, which is at once while
- * little is waiting. */
+/* The message is the link's after success, and the loop is awake or this thread is in its
+ * place; op ends when it is taken, which is at once while little is waiting. */
 int32_t snet_ffi_hand_over(struct snet_ffi_link *l, struct snet_ffi_message *m,
 			   struct snet_ffi_op *op);
 int32_t snet_ffi_send(struct snet_ffi_link *l, const uint8_t *p, size_t n); /* waits */
@@ -39,6 +39,14 @@ void snet_ffi_unread(struct snet_ffi_link *l, struct snet_ffi_message *m);
 /* The message's data, or NULL and 0, as the API hands it out; frees the rest. */
 int32_t snet_ffi_unpack(struct snet_ffi_message *m, uint8_t **out_data, size_t *out_len);
 void snet_ffi_message_free(struct snet_ffi_message *m); /* NULL is fine */
+
+/* Locked. Is it for the thread that hands over n bytes to send them? The first message since
+ * one came is waited for; those that follow it are the loop's, which sends together what has
+ * come together. */
+static inline bool snet_ffi_is_answer(const struct snet_ffi_link *l, size_t n)
+{
+	return !l->loopback && !l->sent_last && l->outbox_bytes + n <= SNET_FFI_AT_ONCE;
+}
 
 static inline size_t snet_ffi_cost(const struct snet_ffi_message *m)
 {

@@ -88,7 +88,7 @@ int32_t snet_ffi_hand_over(struct snet_ffi_link *l, struct snet_ffi_message *m,
 	if (l->outbox_bytes > SNET_MESSAGE_MAX)
 		return snet_ffi_fail(STOFFELNET_ERR_SEND,
 				     "Send failed: more than 1 GiB is waiting to be sent");
-	if (snet_ffi_wake(l->rt))
+	if (!snet_ffi_is_guest(l->rt) && snet_ffi_wake(l->rt))
 		return snet_ffi_fail(STOFFELNET_ERR_SEND, "Send failed: out of memory");
 	m->op = op;
 	op->msg = m;
@@ -110,13 +110,17 @@ int32_t snet_ffi_send(struct snet_ffi_link *l, const uint8_t *p, size_t n)
 {
 	struct snet_ffi_message *m = snet_ffi_pack(l, p, n);
 	struct snet_ffi_op op;
+	bool guest;
 	int32_t rc;
 
 	if (!m)
 		return snet_ffi_fail(STOFFELNET_ERR_SEND, "Send failed: out of memory");
 	snet_ffi_op_init(&op, l->rt);
 	snet_ffi_link_lock(l);
+	guest = snet_ffi_is_answer(l, n) && snet_ffi_visit(l->rt);
 	rc = snet_ffi_hand_over(l, m, &op);
+	if (guest)
+		snet_ffi_leave(l->rt);
 	if (rc)
 		snet_ffi_message_free(m);
 	else

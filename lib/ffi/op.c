@@ -8,14 +8,9 @@
 
 void snet_ffi_op_init(struct snet_ffi_op *op, struct snet_ffi_runtime *rt)
 {
-	pthread_condattr_t attr;
-
 	*op = (struct snet_ffi_op){ .rt = rt };
 	snet_list_init(&op->node);
-	pthread_condattr_init(&attr);
-	pthread_condattr_setclock(&attr, CLOCK_MONOTONIC);
-	pthread_cond_init(&op->cond, &attr);
-	pthread_condattr_destroy(&attr);
+	sem_init(&op->told, 0, 0);
 }
 
 struct snet_ffi_op *snet_ffi_op_new(struct snet_ffi_runtime *rt, void *user)
@@ -41,9 +36,21 @@ void snet_ffi_op_free(struct snet_ffi_op *op)
 		snet_ffi_message_free(op->msg);
 	snet_ffi_link_free(op->link);
 	snet_ffi_manager_free(op->m);
-	pthread_cond_destroy(&op->cond);
+	sem_destroy(&op->told);
 	snet_ffi_runtime_free(op->rt);
 	free(op);
+}
+
+/* The loop's thread wakes it when it has nothing else to do, except that a callback of the
+ * program's may do anything, also wait for that thread. */
+static void end_waiting(struct snet_ffi_op *op)
+{
+	if (snet_ffi_is_inside(op->rt) && !op->rt->running) {
+		snet_list_add(&op->rt->ended, &op->node);
+		return;
+	}
+	op->is_told = true;
+	sem_post(&op->told);
 }
 
 void snet_ffi_op_end(struct snet_ffi_op *op, int32_t result, const char *why)
@@ -53,7 +60,7 @@ void snet_ffi_op_end(struct snet_ffi_op *op, int32_t result, const char *why)
 	op->result = result;
 	snprintf(op->why, sizeof(op->why), "%s", why ? why : "");
 	if (!op->async) {
-		pthread_cond_signal(&op->cond);
+		end_waiting(op);
 		return;
 	}
 	if (op->m && !op->on_result && !op->on_data) {
@@ -62,8 +69,21 @@ void snet_ffi_op_end(struct snet_ffi_op *op, int32_t result, const char *why)
 		snet_ffi_manager_signal(op->m);
 	}
 	snet_list_add(&op->rt->done, &op->node);
-	if (snet_ffi_here == op->rt)
+	if (snet_ffi_is_inside(op->rt))
 		snet_ffi_wake(op->rt);
+}
+
+void snet_ffi_op_tell(struct snet_ffi_runtime *rt)
+{
+	while (!snet_list_is_empty(&rt->ended)) {
+		struct snet_ffi_op *op = SNET_OF(rt->ended.next, struct snet_ffi_op, node);
+
+		snet_list_del(&op->node);
+		op->is_told = true;
+		pthread_mutex_unlock(&rt->lock); /* or it would be woken to wait for that */
+		sem_post(&op->told);
+		pthread_mutex_lock(&rt->lock);
+	}
 }
 
 void snet_ffi_op_end_all(struct snet_list *ops, int32_t result, const char *why)
@@ -72,17 +92,32 @@ void snet_ffi_op_end_all(struct snet_list *ops, int32_t result, const char *why)
 		snet_ffi_op_end(SNET_OF(ops->next, struct snet_ffi_op, node), result, why);
 }
 
-/* False: it has not ended by then. */
-static bool wait_until(struct snet_ffi_op *op, snet_time when)
+/* Not locked. False: nobody has told by then. */
+static bool is_told_by(struct snet_ffi_op *op, snet_time when)
 {
 	struct timespec ts = { (time_t)(when / SNET_SEC), (long)(when % SNET_SEC) };
+	int rc;
 
-	while (op->state == SNET_FFI_PENDING) {
-		if (when == SNET_NEVER)
-			pthread_cond_wait(&op->cond, &op->rt->lock);
-		else if (pthread_cond_timedwait(&op->cond, &op->rt->lock, &ts) == ETIMEDOUT)
-			break;
+	do
+		rc = when == SNET_NEVER ? sem_wait(&op->told)
+					: sem_clockwait(&op->told, CLOCK_MONOTONIC, &ts);
+	while (rc && errno == EINTR);
+	return !rc;
+}
+
+/* False: it has not ended by then. Nobody knows of op any more after that. */
+static bool wait_until(struct snet_ffi_op *op, snet_time when)
+{
+	bool heard = false;
+
+	if (op->state == SNET_FFI_PENDING) {
+		pthread_mutex_unlock(&op->rt->lock);
+		heard = is_told_by(op, when);
+		pthread_mutex_lock(&op->rt->lock);
 	}
+	snet_list_del(&op->node);
+	if (op->is_told && !heard) /* in this moment */
+		is_told_by(op, SNET_NEVER);
 	return op->state != SNET_FFI_PENDING;
 }
 
@@ -93,11 +128,10 @@ int32_t snet_ffi_op_wait(struct snet_ffi_op *op, int32_t timeout_ms)
 	if (timeout_ms >= 0 && op->state == SNET_FFI_PENDING)
 		when = snet_now() + (snet_time)timeout_ms * SNET_MS;
 	if (!wait_until(op, when)) {
-		snet_list_del(&op->node);
 		op->result = STOFFELNET_ERR_TIMEOUT;
 		snprintf(op->why, sizeof(op->why), "timed out after %d ms", timeout_ms);
 	}
-	pthread_cond_destroy(&op->cond);
+	sem_destroy(&op->told);
 	return op->result ? snet_ffi_fail(op->result, "%s", op->why) : STOFFELNET_OK;
 }
 

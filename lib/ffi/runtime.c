@@ -6,6 +6,7 @@
 #include "ffi/manager.h"
 
 _Thread_local struct snet_ffi_runtime *snet_ffi_here;
+static _Thread_local const struct snet_ffi_runtime *guest_of;
 
 /* A call into the loop's thread, on the stack of who waits for it. */
 struct job {
@@ -107,6 +108,8 @@ static void service(struct snet_ffi_runtime *rt)
 	run_jobs(rt);
 	serve_managers(rt);
 	serve_links(rt);
+	if (!snet_list_is_empty(&rt->done))
+		snet_ffi_op_tell(rt); /* a callback may take its time, or wait for them */
 	run_callbacks(rt);
 	if (rt->dead && snet_list_is_empty(&rt->managers) && snet_list_is_empty(&rt->done) &&
 	    snet_list_is_empty(&rt->jobs))
@@ -121,9 +124,35 @@ static void on_post(void *arg)
 	service(arg);
 }
 
+/* Callbacks are the loop's thread's: a guest leaves them to it. */
 static void on_task(struct snet_task *t)
 {
-	service(t->user);
+	struct snet_ffi_runtime *rt = t->user;
+
+	if (guest_of == rt)
+		snet_task_defer(rt->loop, t);
+	else
+		service(rt);
+}
+
+/* Only now: a thread that is woken sooner may want the loop, and would find it awake. */
+static void on_sleep(void *user)
+{
+	struct snet_ffi_runtime *rt = user;
+
+	pthread_mutex_lock(&rt->lock);
+	snet_ffi_op_tell(rt);
+	pthread_mutex_unlock(&rt->lock);
+}
+
+bool snet_ffi_is_guest(const struct snet_ffi_runtime *rt)
+{
+	return guest_of == rt;
+}
+
+bool snet_ffi_is_inside(const struct snet_ffi_runtime *rt)
+{
+	return snet_ffi_here == rt || guest_of == rt;
 }
 
 int snet_ffi_wake(struct snet_ffi_runtime *rt)
@@ -132,13 +161,31 @@ int snet_ffi_wake(struct snet_ffi_runtime *rt)
 
 	if (rt->stopped)
 		return SNET_ECLOSED;
-	if (snet_ffi_here == rt)
+	if (snet_ffi_is_inside(rt))
 		snet_task_defer(rt->loop, &rt->task);
 	else if (!rt->woken)
 		rc = snet_loop_post(rt->loop, on_post, rt);
-	if (!rc && snet_ffi_here != rt)
+	if (!rc && !snet_ffi_is_inside(rt))
 		rt->woken = true;
 	return rc;
+}
+
+bool snet_ffi_visit(struct snet_ffi_runtime *rt)
+{
+	if (rt->stopped || !snet_loop_borrow(rt->loop))
+		return false;
+	guest_of = rt;
+	return true;
+}
+
+void snet_ffi_leave(struct snet_ffi_runtime *rt)
+{
+	serve_links(rt);
+	pthread_mutex_unlock(&rt->lock);
+	snet_loop_give_back(rt->loop);
+	guest_of = NULL;
+	pthread_mutex_lock(&rt->lock);
+	snet_ffi_op_tell(rt);
 }
 
 /* For an end, which cannot fail: until there is memory. */
@@ -206,6 +253,7 @@ static void *run(void *arg)
 	rt->stopped = true;
 	run_jobs(rt);
 	serve_links(rt);
+	snet_ffi_op_tell(rt);
 	run_callbacks(rt);
 	pthread_mutex_unlock(&rt->lock);
 	snet_task_cancel(&rt->task);
@@ -243,8 +291,10 @@ void *stoffelnet_runtime_new(void)
 	snet_task_init(&rt->task, on_task, rt);
 	snet_list_init(&rt->jobs);
 	snet_list_init(&rt->done);
+	snet_list_init(&rt->ended);
 	snet_list_init(&rt->dirty);
 	snet_list_init(&rt->managers);
+	snet_loop_share(rt->loop, on_sleep, rt);
 	rc = start(rt);
 	if (rc) {
 		snet_ffi_fail(0, "Failed to create runtime: %s", strerror(rc));

@@ -9,16 +9,20 @@
 #include "io/loop.h"
 #include "io/udp_socket.h"
 
-#define SLOTS 64    /* messages in one recvmmsg */
-#define SLOT 65536  /* bytes: a whole GRO train; pages nobody writes to cost nothing */
-#define ROUNDS 2    /* recvmmsg calls of one socket in one turn */
-#define TRAIN 65000 /* bytes of a GSO send: IPv4's largest less headers */
+#define SLOTS 64          /* messages in one recvmmsg */
+#define TAKES 65536       /* bytes: a whole GRO train; pages nobody writes to cost nothing */
+#define SLOT (TAKES + 64) /* or all would begin in the same set of the processor's cache */
+#define ROUNDS 2          /* recvmmsg calls of one socket in one turn */
+#define TRAIN 65000       /* bytes of a GSO send: IPv4's largest less headers */
 
 struct snet_dgram_hub {
 	struct snet_loop *loop;
 	const struct snet_dgram_events *ev;
 	void *user;
 	struct snet_dgram *reading; /* NULL: it was closed under our hands */
+	bool v6_only;
+	struct mmsghdr in[SLOTS]; /* always ready for recvmmsg */
+	struct iovec at[SLOTS];
 	struct snet_addr names[SLOTS];
 	_Alignas(struct cmsghdr) uint8_t controls[SLOTS][SNET_UDP_CONTROL];
 	uint8_t *rx;
@@ -34,6 +38,27 @@ struct snet_dgram {
 	void *user;
 };
 
+/* The first n as the kernel wants them: it wrote over the lengths. */
+static void prepare(struct snet_dgram_hub *h, size_t n)
+{
+	for (size_t i = 0; i < n; i++) {
+		h->in[i].msg_hdr.msg_namelen = sizeof(h->names[i]);
+		h->in[i].msg_hdr.msg_controllen = SNET_UDP_CONTROL;
+	}
+}
+
+static void lay_out(struct snet_dgram_hub *h)
+{
+	for (size_t i = 0; i < SLOTS; i++) {
+		h->at[i] = (struct iovec){ h->rx + i * SLOT, TAKES };
+		h->in[i].msg_hdr = (struct msghdr){ .msg_name = &h->names[i],
+						    .msg_iov = &h->at[i],
+						    .msg_iovlen = 1,
+						    .msg_control = h->controls[i] };
+	}
+	prepare(h, SLOTS);
+}
+
 int snet_dgram_hub_new(struct snet_dgram_hub **out, struct snet_loop *l,
 		       const struct snet_dgram_events *ev, void *hub_user)
 {
@@ -48,8 +73,14 @@ int snet_dgram_hub_new(struct snet_dgram_hub **out, struct snet_loop *l,
 	h->loop = l;
 	h->ev = ev;
 	h->user = hub_user;
+	lay_out(h);
 	*out = h;
 	return SNET_OK;
+}
+
+void snet_dgram_hub_set_v6_only(struct snet_dgram_hub *h)
+{
+	h->v6_only = true;
 }
 
 void snet_dgram_hub_free(struct snet_dgram_hub *h)
@@ -110,39 +141,23 @@ static void hand_on(struct snet_dgram *d, struct msghdr *m, uint8_t *p, size_t n
 			     d->user);
 }
 
-static void prepare(struct snet_dgram_hub *h, struct mmsghdr *m, struct iovec *iov)
-{
-	for (int i = 0; i < SLOTS; i++) {
-		iov[i] = (struct iovec){ h->rx + (size_t)i * SLOT, SLOT };
-		m[i].msg_hdr = (struct msghdr){ .msg_name = &h->names[i],
-						.msg_namelen = sizeof(h->names[i]),
-						.msg_iov = &iov[i],
-						.msg_iovlen = 1,
-						.msg_control = h->controls[i],
-						.msg_controllen = SNET_UDP_CONTROL };
-	}
-}
-
 static void on_readable(struct snet_io *io, int ready, void *user)
 {
 	struct snet_dgram *d = user;
 	struct snet_dgram_hub *h = d->hub;
-	struct mmsghdr m[SLOTS];
-	struct iovec iov[SLOTS];
 
 	(void)io, (void)ready;
 	h->reading = d;
 	for (int round = 0; round < ROUNDS && h->reading; round++) {
-		int k;
+		int most, k = snet_udp_socket_receive(&d->sock, h->in, SLOTS, &most);
 
-		prepare(h, m, iov);
-		k = recvmmsg(d->sock.fd, m, SLOTS, MSG_DONTWAIT, NULL);
 		if (k < 0 && errno != EAGAIN && errno != EINTR)
 			drain_errors(d);
 		for (int i = 0; i < k && h->reading; i++)
-			hand_on(d, &m[i].msg_hdr, iov[i].iov_base, m[i].msg_len);
+			hand_on(d, &h->in[i].msg_hdr, h->at[i].iov_base, h->in[i].msg_len);
 		h->ev->on_batch(h->user);
-		if (k < SLOTS)
+		prepare(h, k > 0 ? (size_t)k : 1);
+		if (k < most)
 			break;
 	}
 }
@@ -178,7 +193,7 @@ static size_t couple(const struct snet_dgram_out *v, size_t n)
 
 static bool send_one(const struct snet_dgram_out *v)
 {
-	_Alignas(struct cmsghdr) uint8_t control[SNET_UDP_CONTROL] = { 0 };
+	_Alignas(struct cmsghdr) uint8_t control[SNET_UDP_CONTROL];
 	struct iovec iov = { (void *)v->p, v->n };
 	struct msghdr m = { .msg_iov = &iov, .msg_iovlen = 1 };
 	struct snet_addr name;
@@ -214,7 +229,6 @@ static size_t send_trains(const struct snet_dgram_out *v, const struct train *t,
 	size_t failed = 0, done = 0;
 
 	memset(m, 0, n * sizeof(*m));
-	memset(controls, 0, n * sizeof(*controls));
 	for (size_t k = 0; k < n; k++) {
 		const struct snet_dgram_out *first = &v[t[k].first];
 
@@ -261,7 +275,7 @@ size_t snet_dgram_send(const struct snet_dgram_out *v, size_t n)
 int snet_dgram_open(struct snet_dgram **out, struct snet_dgram_hub *h,
 		    const struct snet_addr *at, void *user, struct snet_error *err)
 {
-	static const struct snet_udp_opts opts;
+	const struct snet_udp_opts opts = { .v6_only = h->v6_only };
 	struct snet_dgram *d = calloc(1, sizeof(*d));
 	int rc, one = 1, dont = IP_PMTUDISC_DONT;
 

@@ -20,6 +20,8 @@ struct snet_dgram_events {
 
 int snet_dgram_hub_new(struct snet_dgram_hub **out, struct snet_loop *l,
 		       const struct snet_dgram_events *ev, void *hub_user); /* SNET_ENOMEM */
+/* IPv6 sockets that are opened from now on take no IPv4. */
+void snet_dgram_hub_set_v6_only(struct snet_dgram_hub *h);
 /* After all its sockets. NULL is fine. */
 void snet_dgram_hub_free(struct snet_dgram_hub *h);
 

@@ -3,13 +3,14 @@
 #include <ev.h>
 #include <pthread.h>
 #include <stdlib.h>
-#include <sys/pidfd.h>
-#include <sys/wait.h>
-#include <unistd.h>
 
 #include "base/err.h"
 #include "io/heap.h"
 
+/* A wait that ends before the kernel's next tick costs a virtual machine more than a change of
+ * threads does. */
+#define LINGER (5 * SNET_MS)
+#define GUEST_TURNS 3                   /* of who has borrowed a loop; then it is woken */
 #define VIRTUAL_START (1000 * SNET_SEC) /* not 0: what is subtracted from now is no wrap */
 
 struct post {
@@ -17,6 +18,8 @@ struct post {
 	void (*fn)(void *arg);
 	void *arg;
 };
+
+enum tenure { AWAKE, ASLEEP, BORROWED };
 
 struct snet_loop {
 	struct ev_loop *ev; /* NULL: the time is virtual */
@@ -28,8 +31,16 @@ struct snet_loop {
 	struct snet_heap heap;
 	struct snet_list tasks;
 	snet_time now;
-	pthread_mutex_t lock; /* of posts: the only thing another thread touches */
+	snet_time alarm;      /* when it wakes by itself */
+	bool changed;         /* what descriptors are wanted for, since it looked */
+	pthread_mutex_t lock; /* of all that follows: what other threads touch */
 	struct post *posts, **posts_end;
+	enum tenure tenure;
+	bool wanted;         /* its own thread waits for it */
+	bool visited;        /* it was borrowed since it went to sleep last */
+	pthread_cond_t back; /* it was given back, and is wanted */
+	void (*on_sleep)(void *user);
+	void *user;
 };
 
 struct snet_io {
@@ -43,13 +54,6 @@ struct snet_signal {
 	struct ev_signal ev;
 	struct snet_loop *loop;
 	void (*fn)(int signo, void *user);
-	void *user;
-};
-
-struct snet_child {
-	struct snet_io *io; /* of a pidfd: a SIGCHLD handler would be the program's, not ours */
-	int pid, pidfd;
-	void (*fn)(int pid, int status, void *user);
 	void *user;
 };
 
@@ -98,13 +102,17 @@ static void on_prepare(struct ev_loop *ev, struct ev_prepare *w, int revents)
 	else
 		ev_idle_stop(ev, &l->idle);
 	ev_timer_stop(ev, &l->timer);
+	l->changed = false;
 	first = snet_heap_first(&l->heap);
+	l->alarm = first ? first->deadline : SNET_NEVER;
+	/* Who came the last time comes again, most often, and runs what is due by then. */
+	if (l->visited && l->alarm > l->now && l->alarm < l->now + LINGER)
+		l->alarm = l->now + LINGER;
+	l->visited = false;
 	if (!first)
 		return;
 	ev_now_update(ev);
-	ev_timer_set(&l->timer,
-		     first->deadline > l->now ? (double)(first->deadline - l->now) / 1e9 : 0.,
-		     0.);
+	ev_timer_set(&l->timer, l->alarm > l->now ? (double)(l->alarm - l->now) / 1e9 : 0., 0.);
 	ev_timer_start(ev, &l->timer);
 }
 
@@ -154,6 +162,7 @@ static struct snet_loop *born(snet_time now)
 	snet_list_init(&l->tasks);
 	l->posts_end = &l->posts;
 	pthread_mutex_init(&l->lock, NULL);
+	pthread_cond_init(&l->back, NULL);
 	l->now = now;
 	return l;
 }
@@ -194,6 +203,7 @@ void snet_loop_free(struct snet_loop *l)
 		next = p->next;
 		free(p);
 	}
+	pthread_cond_destroy(&l->back);
 	pthread_mutex_destroy(&l->lock);
 	free(l);
 }
@@ -253,6 +263,77 @@ int snet_loop_post(struct snet_loop *l, void (*fn)(void *arg), void *arg)
 	return SNET_OK;
 }
 
+/* ---- another thread in its place */
+
+/* What libev calls around its wait. With tasks pending there is none. */
+static void on_release(struct ev_loop *ev)
+{
+	struct snet_loop *l = ev_userdata(ev);
+
+	pthread_mutex_lock(&l->lock);
+	if (snet_list_is_empty(&l->tasks))
+		l->tenure = ASLEEP;
+	pthread_mutex_unlock(&l->lock);
+	l->on_sleep(l->user);
+}
+
+/* Who is waited for gets it next: those who borrow it again and again cannot keep it. */
+static void on_acquire(struct ev_loop *ev)
+{
+	struct snet_loop *l = ev_userdata(ev);
+
+	pthread_mutex_lock(&l->lock);
+	l->wanted = true;
+	while (l->tenure == BORROWED)
+		pthread_cond_wait(&l->back, &l->lock);
+	l->wanted = false;
+	l->tenure = AWAKE;
+	pthread_mutex_unlock(&l->lock);
+}
+
+void snet_loop_share(struct snet_loop *l, void (*on_sleep)(void *user), void *user)
+{
+	l->on_sleep = on_sleep;
+	l->user = user;
+	ev_set_userdata(l->ev, l);
+	ev_set_loop_release_cb(l->ev, on_release, on_acquire);
+}
+
+bool snet_loop_borrow(struct snet_loop *l)
+{
+	bool yes;
+
+	pthread_mutex_lock(&l->lock);
+	yes = l->tenure == ASLEEP && !l->wanted;
+	if (yes) {
+		l->tenure = BORROWED;
+		l->visited = true;
+		l->now = snet_now();
+	}
+	pthread_mutex_unlock(&l->lock);
+	return yes;
+}
+
+void snet_loop_give_back(struct snet_loop *l)
+{
+	const struct snet_timer *first;
+
+	for (int turns = 0; turns < GUEST_TURNS && !snet_list_is_empty(&l->tasks); turns++) {
+		run_tasks(l);
+		l->now = snet_now(); /* sending takes longer, most often, than its pace wants */
+		run_timers(l);
+	}
+	first = snet_heap_first(&l->heap);
+	if (!snet_list_is_empty(&l->tasks) || l->changed ||
+	    (first && first->deadline < l->alarm))
+		ev_async_send(l->ev, &l->async);
+	pthread_mutex_lock(&l->lock); /* the last that may be touched of it */
+	l->tenure = ASLEEP;
+	if (l->wanted)
+		pthread_cond_signal(&l->back);
+	pthread_mutex_unlock(&l->lock);
+}
+
 /* ---- timers */
 
 int snet_timer_set(struct snet_loop *l, struct snet_timer *t, snet_time deadline)
@@ -307,6 +388,7 @@ void snet_io_want(struct snet_io *io, int what)
 {
 	if (what == snet_io_wanted(io))
 		return;
+	io->loop->changed = true;
 	ev_io_stop(io->loop->ev, &io->ev);
 	if (!what)
 		return;
@@ -323,7 +405,7 @@ void snet_io_free(struct snet_io *io)
 	free(io);
 }
 
-/* ---- signals and children */
+/* ---- signals */
 
 static void on_signal(struct ev_loop *ev, struct ev_signal *w, int revents)
 {
@@ -355,50 +437,6 @@ void snet_signal_free(struct snet_signal *s)
 		return;
 	ev_signal_stop(s->loop->ev, &s->ev);
 	free(s);
-}
-
-void snet_child_free(struct snet_child *c)
-{
-	if (!c)
-		return;
-	snet_io_free(c->io);
-	close(c->pidfd);
-	free(c);
-}
-
-static void on_child(struct snet_io *io, int ready, void *user)
-{
-	struct snet_child *c = user;
-	int status;
-
-	(void)io, (void)ready;
-	if (waitpid(c->pid, &status, WNOHANG) != c->pid)
-		return;
-	c->fn(c->pid, status, c->user);
-	snet_child_free(c);
-}
-
-struct snet_child *snet_child_new(struct snet_loop *l, int pid,
-				  void (*fn)(int pid, int status, void *user), void *user)
-{
-	struct snet_child *c = calloc(1, sizeof(*c));
-
-	if (!c)
-		return NULL;
-	c->pidfd = pidfd_open(pid, 0);
-	if (c->pidfd >= 0)
-		c->io = snet_io_new(l, c->pidfd, on_child, c);
-	if (!c->io) {
-		if (c->pidfd >= 0)
-			close(c->pidfd);
-		free(c);
-		return NULL;
-	}
-	c->pid = pid;
-	c->fn = fn;
-	c->user = user;
-	snet_io_want(c->io, SNET_READ);
-	return c;
 }
 
 /* ---- work before sleep */

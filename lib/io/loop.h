@@ -1,6 +1,6 @@
-/* Loop: the only file that knows libev. Timers by deadline, descriptors, signals, children,
- * work before sleep, and a way in for other threads. One thread runs it; everything but
- * snet_loop_post belongs to that thread. */
+/* Loop: the only file that knows libev. Timers by deadline, descriptors, signals, work
+ * before sleep, and ways in for other threads. One thread runs it; everything but
+ * snet_loop_post and snet_loop_borrow belongs to that thread, or to who has borrowed it. */
 #ifndef SNET_IO_LOOP_H
 #define SNET_IO_LOOP_H
 
@@ -53,16 +53,11 @@ void snet_io_want(struct snet_io *io, int what); /* 0: nothing */
 int snet_io_wanted(const struct snet_io *io);
 void snet_io_free(struct snet_io *io); /* NULL is fine; allowed in its own callback */
 
-/* ---- signals and children. */
+/* ---- signals. */
 struct snet_signal;
 struct snet_signal *snet_signal_new(struct snet_loop *l, int signo,
 				    void (*fn)(int signo, void *user), void *user);
 void snet_signal_free(struct snet_signal *s);
-
-struct snet_child; /* status as waitpid gives it; called once, then freed by itself */
-struct snet_child *snet_child_new(struct snet_loop *l, int pid,
-				  void (*fn)(int pid, int status, void *user), void *user);
-void snet_child_free(struct snet_child *c); /* stop watching before the child has ended */
 
 /* ---- work before sleep. A task runs once, before the loop waits for events again; what it
  * defers in turn runs in the next turn, which then does not wait. */
@@ -78,5 +73,19 @@ void snet_task_cancel(struct snet_task *t);
 
 /* From any thread: fn(arg) runs on the loop's thread soon. SNET_ENOMEM. */
 int snet_loop_post(struct snet_loop *l, void (*fn)(void *arg), void *arg);
+
+/* ---- another thread in its place, while it sleeps: what that has to do costs no change of
+ * threads. */
+
+/* Before it runs: it may be borrowed. on_sleep(user): each time when it goes to sleep, on its
+ * thread, but somebody may have borrowed it already: nothing of the loop may be touched. After
+ * a sleep in which it was borrowed the next may last 5 ms, though a timer be due sooner. */
+void snet_loop_share(struct snet_loop *l, void (*on_sleep)(void *user), void *user);
+/* From any thread. True: until snet_loop_give_back, for a moment, the loop is this thread's, as
+ * if it were the one that runs it. False: it is not asleep, or somebody else has it. */
+bool snet_loop_borrow(struct snet_loop *l);
+/* Runs the pending tasks before, and wakes the loop if there is more to do than it knows of
+ * when it was to wake up by itself. */
+void snet_loop_give_back(struct snet_loop *l);
 
 #endif

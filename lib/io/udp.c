@@ -22,7 +22,6 @@ struct snet_udp {
 	const struct snet_udp_over *over; /* in place of sock and io; NULL: none */
 	void *over_user;
 	struct snet_io *io;
-	bool no_mmsg;
 	/* Bytes of the scratch that wait for the socket. */
 	size_t parked, parked_segment, parked_from;
 	uint8_t parked_ecn;
@@ -91,39 +90,23 @@ static void prepare_slots(struct snet_udp *u, struct mmsghdr *m, struct iovec *i
 	}
 }
 
-static int receive(struct snet_udp *u, struct mmsghdr *m)
-{
-	ssize_t n;
-
-	if (!u->no_mmsg) {
-		int k = recvmmsg(u->sock.fd, m, RX_SLOTS, MSG_DONTWAIT, NULL);
-
-		if (k >= 0 || (errno != ENOSYS && errno != EPERM))
-			return k;
-		u->no_mmsg = true; /* a sandbox without it */
-	}
-	n = recvmsg(u->sock.fd, &m->msg_hdr, MSG_DONTWAIT);
-	m->msg_len = n > 0 ? (unsigned)n : 0;
-	return n < 0 ? -1 : 1;
-}
-
 static void on_readable(struct snet_udp *u)
 {
 	struct mmsghdr m[RX_SLOTS];
 	struct iovec iov[RX_SLOTS];
 
 	for (int round = 0; round < RX_ROUNDS && snet_io_wanted(u->io); round++) {
-		int k;
+		int k, most;
 
 		prepare_slots(u, m, iov);
-		k = receive(u, m);
+		k = snet_udp_socket_receive(&u->sock, m, RX_SLOTS, &most);
 		if (k < 0 && errno != EAGAIN && errno != EINTR) {
 			drain_errors(u);
 			continue;
 		}
 		for (int i = 0; i < k; i++)
 			split(u, &m[i].msg_hdr, iov[i].iov_base, m[i].msg_len);
-		if (k < (u->no_mmsg ? 1 : RX_SLOTS))
+		if (k < most)
 			break;
 	}
 }
@@ -133,7 +116,7 @@ static void on_readable(struct snet_udp *u)
 static int send_once(struct snet_udp *u, const struct snet_path *path, uint8_t ecn,
 		     const uint8_t *p, size_t n, size_t segment)
 {
-	_Alignas(struct cmsghdr) uint8_t control[SNET_UDP_CONTROL] = { 0 };
+	_Alignas(struct cmsghdr) uint8_t control[SNET_UDP_CONTROL];
 	struct iovec iov = { (void *)p, n };
 	struct msghdr m = { .msg_iov = &iov, .msg_iovlen = 1 };
 	struct snet_addr name;

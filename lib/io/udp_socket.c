@@ -139,6 +139,7 @@ static void put(struct msghdr *m, int level, int type, const void *p, size_t n)
 {
 	struct cmsghdr *c = (struct cmsghdr *)((uint8_t *)m->msg_control + m->msg_controllen);
 
+	memset(c, 0, CMSG_SPACE(n));
 	c->cmsg_level = level;
 	c->cmsg_type = type;
 	c->cmsg_len = CMSG_LEN(n);
@@ -186,6 +187,24 @@ void snet_udp_socket_to(const struct snet_udp_socket *s, struct msghdr *m,
 		put(m, SOL_UDP, UDP_SEGMENT, &gso, sizeof(gso));
 	if (!m->msg_controllen)
 		m->msg_control = NULL;
+}
+
+int snet_udp_socket_receive(struct snet_udp_socket *s, struct mmsghdr *m, unsigned n, int *most)
+{
+	ssize_t k;
+
+	*most = (int)n;
+	if (!s->no_mmsg) {
+		int got = recvmmsg(s->fd, m, n, MSG_DONTWAIT, NULL);
+
+		if (got >= 0 || (errno != ENOSYS && errno != EPERM))
+			return got;
+		s->no_mmsg = true;
+	}
+	*most = 1;
+	k = recvmsg(s->fd, &m->msg_hdr, MSG_DONTWAIT);
+	m->msg_len = k > 0 ? (unsigned)k : 0;
+	return k < 0 ? -1 : 1;
 }
 
 static void take_source(struct cmsghdr *c, struct snet_path *path, uint16_t port)

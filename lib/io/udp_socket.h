@@ -11,6 +11,7 @@ struct snet_udp_socket {
 	int family;
 	bool gso, gro;
 	bool wildcard; /* bound to every address: the local one comes with each datagram */
+	bool no_mmsg;  /* a sandbox without recvmmsg */
 	struct snet_addr bound;
 };
 
@@ -21,6 +22,11 @@ int snet_udp_socket_open(struct snet_udp_socket *s, const struct snet_addr *at, 
 void snet_udp_socket_to(const struct snet_udp_socket *s, struct msghdr *m,
 			struct snet_addr *name, uint8_t control[static SNET_UDP_CONTROL],
 			const struct snet_path *path, uint8_t ecn, size_t segment);
+
+/* As recvmmsg with MSG_DONTWAIT; *most: how many it could have been, of n: fewer have come when
+ * it returns less than that. */
+int snet_udp_socket_receive(struct snet_udp_socket *s, struct mmsghdr *m, unsigned n,
+			    int *most);
 
 /* Reads control messages of a received one; *segment = 0 when it is a single datagram. */
 void snet_udp_socket_from(const struct snet_udp_socket *s, struct msghdr *m,

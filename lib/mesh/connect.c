@@ -10,6 +10,7 @@
 #include "io/netwatch.h"
 #include "io/udp.h"
 #include "mesh/connect_impl.h"
+#include "mesh/connect_punch.h"
 
 /* QUIC declares a peer dead after 15 s of silence: before that another pair must be there. */
 #define CONSENT_EVERY (3 * SNET_SEC)
@@ -258,9 +259,21 @@ static void on_writable(void *user)
 		snet_udp_writable(c->udp);
 }
 
-static const struct snet_ice_events ice_events = { on_local,      on_gathered, on_agent,
-						   on_trouble,    on_data,     on_writable,
-						   on_unreachable };
+static void on_punch(const struct snet_pact_word *w, void *user)
+{
+	struct snet_connect *c = user;
+	struct snet_offer o;
+
+	snet_connect_punch_offer(&o, c->ice, c->remote_ufrag, w);
+	if (!c->over)
+		c->ev->say(&o, c->user);
+}
+
+#define ICE_EVENTS \
+	on_local, on_gathered, on_agent, on_trouble, on_data, on_writable, on_unreachable
+
+static const struct snet_ice_events slow_events = { ICE_EVENTS };
+static const struct snet_ice_events ice_events = { ICE_EVENTS, on_punch };
 
 /* ---- from the peer */
 
@@ -356,6 +369,19 @@ static int hear_candidate(struct snet_connect *c, const struct snet_offer *o,
 		  : SNET_OK;
 }
 
+/* Too late, or twice: it happens. */
+static int hear_punch(struct snet_connect *c, const struct snet_offer *o,
+		      struct snet_error *err)
+{
+	int rc = snet_connect_punch_hear(c->ice, c->remote_ufrag, o);
+
+	return rc == SNET_EPOLICY
+		       ? snet_fail(err, rc,
+				   "a punch that we have no part in: its target is "
+				   "none of the peer's candidates, or it is too much")
+		       : SNET_OK;
+}
+
 int snet_connect_hear(struct snet_connect *c, const struct snet_offer *o,
 		      struct snet_error *err)
 {
@@ -363,7 +389,7 @@ int snet_connect_hear(struct snet_connect *c, const struct snet_offer *o,
 		return SNET_OK;
 	if (o->what == SNET_OFFER_CREDENTIALS)
 		return hear_credentials(c, o, err);
-	if (o->what == SNET_OFFER_OTHER)
+	if (o->what == SNET_OFFER_OTHER || (o->what == SNET_OFFER_PUNCH && !c->heard))
 		return SNET_OK;
 	if (!c->heard)
 		return snet_fail(err, SNET_EPROTO, "a candidate before the credentials");
@@ -371,6 +397,8 @@ int snet_connect_hear(struct snet_connect *c, const struct snet_offer *o,
 		return SNET_OK; /* of an earlier generation */
 	if (o->what == SNET_OFFER_CANDIDATE)
 		return hear_candidate(c, o, err);
+	if (o->what == SNET_OFFER_PUNCH)
+		return hear_punch(c, o, err);
 	snet_ice_end_remote(c->ice);
 	return SNET_OK;
 }
@@ -413,7 +441,7 @@ int snet_connect_new(struct snet_connect **out, struct snet_loop *l,
 	c->generation = 1;
 	ice.agent.consent_every = CONSENT_EVERY;
 	ice.agent.consent_timeout = CONSENT_TIMEOUT;
-	rc = snet_ice_new(&c->ice, l, &ice, &ice_events, c, err);
+	rc = snet_ice_new(&c->ice, l, &ice, o->slow ? &slow_events : &ice_events, c, err);
 	if (rc) {
 		free(c);
 		return rc;

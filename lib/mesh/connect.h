@@ -14,12 +14,16 @@ struct snet_connect;
 struct snet_connect_opts {
 	struct snet_ice_opts ice; /* copied; controlling: the side that calls */
 	const struct snet_transport_config *config; /* of the endpoint: copied as bind does */
+	/* What is said is carried by people, or as one list: nothing is agreed upon by it that
+	 * would have to be heard at once (SNET_OFFER_PUNCH). */
+	bool slow;
 };
 
 /* From the loop, and say also from within snet_connect_new and _hear; none may free. */
 struct snet_connect_events {
-	/* To the peer: credentials, candidates, and that there are no more. from, to and call
-	 * are not filled. */
+	/* To the peer: credentials, candidates, and that there are no more; then, where NATs
+	 * make it worth it and opts.slow is not set, when to punch. from, to and call are not
+	 * filled. */
 	void (*say)(const struct snet_offer *o, void *user);
 	/* Once: a pair is selected. e is where the peer may be dialled, at to, or waited for.
 	 */
@@ -46,7 +50,8 @@ void snet_connect_free(struct snet_connect *c);
 
 /* What the peer has said. Other credentials than before: it has started anew, and so do we.
  * SNET_EPROTO: it makes no sense; SNET_ENOSYS, SNET_EAGAIN, SNET_EPOLICY, SNET_ETOOBIG: a
- * candidate that is not looked at. All cost nothing else. */
+ * candidate that is not looked at, or a word about a punch that is of no use. All cost nothing
+ * else. */
 int snet_connect_hear(struct snet_connect *c, const struct snet_offer *o,
 		      struct snet_error *err);
 /* Says again what has been said: the peer may have come later. */

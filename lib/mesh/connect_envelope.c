@@ -40,9 +40,27 @@ static int add(struct snet_connect_envelope *e, const struct snet_offer *o)
 	return SNET_EAGAIN;
 }
 
+static int encode_punch(const struct snet_offer_punch *p, struct snet_buf *out)
+{
+	struct snet_envelope wire = { .tag = SNET_ENVELOPE_PUNCH_REQUEST };
+
+	if (p->ack) {
+		wire.tag = SNET_ENVELOPE_PUNCH_ACK;
+		wire.punch_ack.transaction = p->id;
+		wire.punch_ack.timestamp_ms = p->wall_ms;
+	} else {
+		wire.punch_request.transaction = p->id;
+		wire.punch_request.target = p->target;
+		wire.punch_request.delay_ms = p->delay_ms;
+	}
+	return snet_envelope_encode(&wire, out);
+}
+
 int snet_connect_envelope_say(struct snet_connect_envelope *e, const struct snet_offer *o,
 			      struct snet_buf *out)
 {
+	if (o->what == SNET_OFFER_PUNCH)
+		return encode_punch(&o->punch, out);
 	if (o->what == SNET_OFFER_CREDENTIALS) {
 		begin(e, o);
 		return SNET_EAGAIN;
@@ -112,13 +130,42 @@ bool snet_connect_envelope_next(struct snet_connect_envelope *e, struct snet_off
 	return has;
 }
 
+int snet_connect_envelope_punch(struct snet_offer *out, const void *p, size_t n)
+{
+	struct snet_envelope wire;
+
+	*out = (struct snet_offer){ .what = SNET_OFFER_OTHER };
+	if (snet_envelope_decode(&wire, p, n) || wire.trailing)
+		return SNET_EPROTO;
+	if (wire.tag == SNET_ENVELOPE_PUNCH_ACK) {
+		out->punch.ack = true;
+		out->punch.id = wire.punch_ack.transaction;
+		out->punch.wall_ms = wire.punch_ack.timestamp_ms;
+	} else if (wire.tag == SNET_ENVELOPE_PUNCH_REQUEST) {
+		if (wire.punch_request.delay_ms > SNET_OFFER_DELAY_MAX)
+			return SNET_EPOLICY;
+		out->punch.id = wire.punch_request.transaction;
+		out->punch.target = wire.punch_request.target;
+		out->punch.delay_ms = (uint32_t)wire.punch_request.delay_ms;
+	} else {
+		return SNET_EPROTO;
+	}
+	out->what = SNET_OFFER_PUNCH;
+	return SNET_OK;
+}
+
 int snet_connect_envelope_hear(struct snet_connect *c, const void *p, size_t n,
 			       struct snet_error *err)
 {
 	struct snet_connect_envelope e;
 	struct snet_error why = { 0 };
 	struct snet_offer o;
-	int rc = snet_connect_envelope_read(&e, p, n, err);
+	int rc = snet_connect_envelope_punch(&o, p, n);
+
+	if (rc != SNET_EPROTO)
+		return rc ? snet_fail(err, rc, "a punch so late is none")
+			  : snet_connect_hear(c, &o, err);
+	rc = snet_connect_envelope_read(&e, p, n, err);
 
 	while (!rc && snet_connect_envelope_next(&e, &o)) {
 		int heard = snet_connect_hear(c, &o, &why);

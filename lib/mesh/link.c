@@ -2,6 +2,9 @@
 
 #include <assert.h>
 
+#define SETTLE_EACH (12 * SNET_MS)
+#define SETTLE_FREE 3 /* parties that are so few that it does not matter */
+#define SETTLE_MAX (1 * SNET_SEC)
 #define SHIFT_MAX 16 /* of the backoff: more doublings than any ceiling needs */
 
 /* clang-format off */
@@ -40,6 +43,8 @@ static snet_time backoff(struct snet_link *l, uint32_t random)
 	snet_time whole = SNET_LINK_BACKOFF_MIN
 			  << (l->tries < SHIFT_MAX ? l->tries : SHIFT_MAX);
 
+	if (whole < l->patience)
+		whole = l->patience;
 	if (whole > SNET_LINK_BACKOFF_MAX)
 		whole = SNET_LINK_BACKOFF_MAX;
 	l->tries++;
@@ -62,6 +67,13 @@ void snet_link_init(struct snet_link *l, snet_time give_up, snet_time dial_timeo
 				 .deadline = SNET_NEVER,
 				 .give_up = give_up,
 				 .dial_timeout = dial_timeout };
+}
+
+snet_time snet_link_settle(uint32_t n)
+{
+	snet_time settle = n > SETTLE_FREE ? (n - SETTLE_FREE) * SETTLE_EACH : 0;
+
+	return settle < SETTLE_MAX ? settle : SETTLE_MAX;
 }
 
 enum snet_link_want snet_link_step(struct snet_link *l, enum snet_link_event ev, snet_time now,

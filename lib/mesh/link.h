@@ -22,7 +22,8 @@
 
 #include "base/clock.h"
 
-/* Doubles from one to the other; each wait is drawn from [half, whole]. */
+/* Doubles from one to the other; each wait is drawn from [half, whole], of no less than
+ * link.patience. */
 #define SNET_LINK_BACKOFF_MIN (50 * SNET_MS)
 #define SNET_LINK_BACKOFF_MAX (2 * SNET_SEC)
 
@@ -47,11 +48,17 @@ struct snet_link {
 	snet_time deadline;     /* feed SNET_LINK_DUE then; SNET_NEVER: none */
 	snet_time give_up;      /* absolute; no dial begins at or after it */
 	snet_time dial_timeout; /* of one attempt */
+	snet_time patience;     /* the owner's: the shortest whole backoff [0] */
 	unsigned tries;         /* since the last time it was up */
 };
 
 /* give_up: absolute, SNET_NEVER for ever; so may be dial_timeout. */
 void snet_link_init(struct snet_link *l, snet_time give_up, snet_time dial_timeout);
+
+/* Of n parties. Many that are started together are not all there at once, and a dial to one
+ * that is not costs as much as the beginning of a handshake: so long to wait before the first,
+ * and, as patience, between the others until it has been there. */
+snet_time snet_link_settle(uint32_t n);
 
 /* Returns what the owner must do now. An event that means nothing in the present state is
  * ignored: late callbacks are normal, not errors. */

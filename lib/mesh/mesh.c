@@ -110,6 +110,15 @@ static struct member *member(struct snet_mesh *m, uint32_t party)
 	return party < m->cfg.n && party != m->cfg.self ? &m->members[party] : NULL;
 }
 
+/* What the other side would take for no message, or close the connection for, is not accepted:
+ * it would be sent again on the next one. */
+static bool has_form(const struct member *to, unsigned stream, uint8_t kind)
+{
+	if (mesh_is_plain(to))
+		return !stream && kind == SNET_KIND_DATA;
+	return stream < SNET_RECORD_STREAMS && snet_record_is_app(kind);
+}
+
 int snet_mesh_queue(struct snet_mesh *m, uint32_t party, unsigned stream, uint8_t kind,
 		    const struct snet_slice *v, size_t n)
 {
@@ -121,7 +130,7 @@ int snet_mesh_queue(struct snet_mesh *m, uint32_t party, unsigned stream, uint8_
 		return SNET_EINVAL;
 	if (to->over || m->finished)
 		return SNET_ECLOSED;
-	if (mesh_is_plain(to) && (stream || kind != SNET_KIND_DATA))
+	if (!has_form(to, stream, kind))
 		return SNET_EINVAL;
 	for (size_t i = 0; i < n; i++)
 		total += v[i].n;

@@ -6,6 +6,7 @@
 #define ACK_BYTES (256 << 10)
 #define ACK_MESSAGES 256
 #define ACK_TIME (20 * SNET_MS)
+#define RETRY_TIME (20 * SNET_MS)
 #define CONTROL_MAX 2048 /* bytes of a record that is no message */
 
 enum { ASKS, ANSWERS }; /* the one byte of a heartbeat */
@@ -103,8 +104,15 @@ static void on_urgent(struct snet_task *t)
 	say_ack(t->user);
 }
 
+static void on_retry(struct snet_timer *t, snet_time now)
+{
+	(void)now;
+	mesh_pump(t->user);
+}
+
 void mesh_delivery_init(struct member *m)
 {
+	m->retry = (struct snet_timer){ .fn = on_retry, .user = m };
 	m->ack = (struct snet_timer){ .fn = on_ack_time, .user = m };
 	snet_task_init(&m->urgent, on_urgent, m);
 }
@@ -140,6 +148,15 @@ static void say_bye(struct member *m)
 	}
 }
 
+void mesh_pump_failed(struct member *m, int rc)
+{
+	struct snet_loop *l = m->mesh->cfg.loop;
+
+	if (rc == SNET_ENOMEM && !m->retry.slot &&
+	    snet_timer_set(l, &m->retry, snet_loop_now(l) + RETRY_TIME))
+		mesh_drop(m->current, SNET_ENOMEM, "out of memory");
+}
+
 void mesh_pump(struct member *m)
 {
 	const struct snet_outbox_item *item;
@@ -157,8 +174,10 @@ void mesh_pump(struct member *m)
 		int rc = n ? snet_peer_send_frames(ch->peer, item->stream, &v)
 			   : snet_peer_send(ch->peer, item->stream, item->kind, &item->v, 1);
 
-		if (rc)
-			return; /* on_drain or on_down follows */
+		if (rc) {
+			mesh_pump_failed(m, rc);
+			return;
+		}
 		do
 			snet_outbox_sent(&m->outbox);
 		while (n && --n);

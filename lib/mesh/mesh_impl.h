@@ -1,8 +1,9 @@
 /* Private to mesh/mesh*.c: the parties as this one sees them, and their connections.
  *
- * A party has at most one channel that counts, `current`; others are on their way up, or lost
- * the tie-break and are closing. What comes on any but the current is not heard: the resume
- * that began the current one said what had been taken until then. */
+ * A party has at most one channel that counts, `current`: from its hello on, or from our resume
+ * on if that is said early. Others are on their way up, or lost the tie-break and are closing.
+ * What comes on any but the current is not heard: the resume that began the current one said
+ * what had been taken until then. */
 #ifndef SNET_MESH_MESH_IMPL_H
 #define SNET_MESH_MESH_IMPL_H
 
@@ -23,7 +24,8 @@ struct channel {
 	struct snet_list node; /* in member->channels */
 	struct member *member;
 	struct snet_peer *peer;
-	bool dialled, ready; /* ready: both have said resume */
+	bool dialled, up, ready; /* up: it has said hello; ready: both have said resume */
+	bool resumed;            /* we said it before its hello */
 	bool said_bye, finishing, paused;
 	bool settled; /* plain: it will not lose the tie-break */
 	bool heard;   /* plain: a message came */
@@ -49,6 +51,7 @@ struct member {
 	uint64_t probed;         /* bytes received when the probe began */
 	struct snet_timer ack;
 	struct snet_task urgent; /* an ack that is due now */
+	struct snet_timer retry; /* of sending that found no memory */
 	struct snet_outbox outbox;
 	uint64_t incarnation; /* of its process; 0: not known */
 	/* Messages of it, ever: handed to the owner; where the owner wants them. */
@@ -102,6 +105,9 @@ void mesh_say_resume(struct channel *ch);
 void mesh_control(struct channel *ch, uint8_t type, const uint8_t *body, size_t n);
 void mesh_message(struct channel *ch, const struct snet_message *msg);
 void mesh_pump(struct member *m);
+/* A connection that takes more has not taken this: it goes on when on_drain says so, is over,
+ * or had no memory; then it is tried again soon. */
+void mesh_pump_failed(struct member *m, int rc);
 void mesh_say_heartbeat(struct channel *ch, bool reply);
 void mesh_pause(struct channel *ch); /* or resume it, as the mesh is */
 void mesh_came_up(struct channel *ch, bool anew, uint64_t lost);

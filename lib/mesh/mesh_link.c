@@ -12,11 +12,6 @@
  * after that (the first PTO of quinn); who has dialled it by then has a connection that it will
  * replace, with what is on it. */
 #define AFTER_CRATE (1200 * SNET_MS)
-/* Many that are started together are not all there at once, and a dial to one that is not costs
- * as much as the beginning of a handshake. */
-#define SETTLE_EACH (12 * SNET_MS)
-#define SETTLE_FREE 3 /* parties that are so few that it does not matter */
-#define SETTLE_MAX (1 * SNET_SEC)
 #define PROBE_TIME (500 * SNET_MS)
 #define RESUME_TIME (10 * SNET_SEC)
 
@@ -161,10 +156,8 @@ static snet_time first_dial(const struct member *m)
 	const struct snet_mesh_config *cfg = &m->mesh->cfg;
 	bool first = memcmp(cfg->parties[cfg->self].key, cfg->parties[m->index].key,
 			    SNET_KEYID_BYTES) > 0;
-	snet_time settle = cfg->n > SETTLE_FREE ? (cfg->n - SETTLE_FREE) * SETTLE_EACH : 0;
+	snet_time settle = snet_link_settle(cfg->n);
 
-	if (settle > SETTLE_MAX)
-		settle = SETTLE_MAX;
 	if (mesh_is_plain(m) && !cfg->parties[cfg->self].plain)
 		settle += AFTER_CRATE;
 	return snet_loop_now(cfg->loop) + settle +
@@ -178,6 +171,7 @@ void mesh_begin(struct member *m)
 	m->timer = (struct snet_timer){ .fn = on_timer, .user = m };
 	m->probe = (struct snet_timer){ .fn = on_probe, .user = m };
 	snet_link_init(&m->link, give_up_at(m), cfg->dial_timeout);
+	m->link.patience = snet_link_settle(cfg->n);
 	snet_timer_set(cfg->loop, &m->timer, first_dial(m));
 }
 
@@ -188,6 +182,7 @@ void mesh_stop(struct member *m)
 	snet_timer_stop(l, &m->timer);
 	snet_timer_stop(l, &m->probe);
 	snet_timer_stop(l, &m->ack);
+	snet_timer_stop(l, &m->retry);
 	snet_task_cancel(&m->urgent);
 }
 
@@ -297,19 +292,44 @@ static void replaced(struct member *m, struct channel *old)
 	m->mesh->ev->on_down(m->index, SNET_ELOST, why, false, m->mesh->user);
 }
 
+static void begin_to_count(struct channel *ch)
+{
+	struct member *m = ch->member;
+	struct snet_loop *l = m->mesh->cfg.loop;
+
+	m->current = ch;
+	snet_timer_set(l, &m->probe, snet_loop_now(l) + RESUME_TIME);
+}
+
+/* The resume can go with the hello where nothing counts yet: what it says was taken stays true
+ * as long as nothing is heard elsewhere, so this channel counts from now on. */
+static void on_early(struct snet_peer *p, void *user)
+{
+	struct channel *ch = user;
+	struct member *m = ch->member;
+
+	(void)p;
+	if (m->current || m->over || mesh_is_plain(m))
+		return;
+	ch->resumed = true;
+	begin_to_count(ch);
+	mesh_say_resume(ch);
+}
+
 static void on_up(struct snet_peer *p, void *user)
 {
 	struct channel *ch = user, *old;
 	struct member *m = ch->member;
 
 	ch->peer = p;
+	ch->up = true;
 	if (!is_whom_it_says(ch))
 		return;
 	if (m->over) { /* since it was accepted */
 		mesh_drop(ch, SNET_ECLOSED, "this party is done");
 		return;
 	}
-	old = m->current;
+	old = m->current == ch ? NULL : m->current;
 	if (old && !is_better(ch, old)) {
 		mesh_drop(ch, SNET_EPOLICY, TIE_BREAKER);
 		if (!mesh_is_plain(m)) /* whose keep-alives have to do */
@@ -318,16 +338,15 @@ static void on_up(struct snet_peer *p, void *user)
 	}
 	if (m->dialling == ch)
 		m->dialling = NULL;
-	m->current = ch;
+	begin_to_count(ch);
 	if (old)
 		replaced(m, old);
-	snet_timer_set(m->mesh->cfg.loop, &m->probe,
-		       snet_loop_now(m->mesh->cfg.loop) + RESUME_TIME);
 	m->tries = m->link.tries;
+	m->link.patience = 0;
 	step(m, SNET_LINK_OPENED);
 	if (mesh_is_plain(m))
 		mesh_plain_up(ch);
-	else if (ch->dialled)
+	else if (ch->dialled && !ch->resumed)
 		mesh_say_resume(ch);
 }
 
@@ -337,7 +356,6 @@ static void went_down(struct member *m, int code, const char *why, bool by_peer)
 {
 	struct snet_error none = { 0 }, err = { 0 };
 
-	snet_timer_stop(m->mesh->cfg.loop, &m->probe);
 	snet_timer_stop(m->mesh->cfg.loop, &m->ack);
 	if (m->over)
 		return;
@@ -368,12 +386,15 @@ static void on_down(struct snet_peer *p, int code, const char *why, bool by_peer
 {
 	struct channel *ch = user;
 	struct member *m = ch->member;
-	bool was_current = m->current == ch, was_dialling = m->dialling == ch;
+	bool counted = m->current == ch, was_current = counted && ch->up;
+	bool was_dialling = m->dialling == ch;
 	struct snet_error none = { 0 }, err = { 0 };
 
 	if (mesh_is_plain(m))
 		code = mesh_plain_code(ch, code, why, by_peer);
 	channel_free(ch);
+	if (counted)
+		snet_timer_stop(m->mesh->cfg.loop, &m->probe);
 	if (was_current && mesh_is_plain(m) && mesh_plain_lost(m, p)) {
 		snet_fail(&err, code ? code : SNET_ELOST, "%s, and did not take everything",
 			  code ? why : "it closed");
@@ -450,9 +471,9 @@ static void on_flushed(struct snet_peer *p, void *user)
 		mesh_over(ch->member, &none);
 }
 
-static const struct snet_peer_events peer_events = { on_up,     on_message, on_eof,
-						     on_drain,  on_flushed, on_down,
-						     on_control };
+static const struct snet_peer_events peer_events = { on_up,      on_message, on_eof,
+						     on_drain,   on_flushed, on_down,
+						     on_control, on_early };
 
 void snet_mesh_accept(struct snet_mesh *mesh, struct snet_conn *c)
 {

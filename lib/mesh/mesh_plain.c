@@ -106,8 +106,12 @@ void mesh_plain_pump(struct member *m)
 	if (!ch || !ch->ready || m->over)
 		return;
 	while (snet_peer_can_send(ch->peer) && (item = snet_outbox_next(&m->outbox))) {
-		if (snet_peer_send(ch->peer, 0, item->kind, &item->v, 1))
+		int rc = snet_peer_send(ch->peer, 0, item->kind, &item->v, 1);
+
+		if (rc) {
+			mesh_pump_failed(m, rc);
 			return;
+		}
 		forget_first(m, item);
 	}
 	if (m->full && m->outbox.bytes <= m->outbox.max / 2) {

@@ -237,9 +237,13 @@ static void on_early(struct snet_conn *c, void *user)
 	struct snet_peer *p = user;
 
 	p->seen = *c;
-	p->said_early = true;
-	if (say_hello(p))
+	if (say_hello(p)) {
 		snet_peer_close(p, SNET_ENOMEM, "out of memory");
+		return;
+	}
+	p->said_early = true;
+	if (p->ev->on_early)
+		p->ev->on_early(p, p->user);
 }
 
 static void on_open(struct snet_conn *c, void *user)

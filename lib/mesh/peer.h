@@ -43,6 +43,10 @@ struct snet_peer_events {
 	 * messages of stream 0; body is borrowed. NULL: such a record is a protocol error. */
 	void (*on_control)(struct snet_peer *p, uint8_t type, const uint8_t *body, size_t n,
 			   void *user);
+	/* NULL: nothing. Our hello is on its way and the peer's has not come: its key is known,
+	 * nothing else, and what is sent now arrives together with the hello. Dialled, profile
+	 * snet/1, and only with transports that have on_early. */
+	void (*on_early)(struct snet_peer *p, void *user);
 };
 
 struct snet_peer_opts {
@@ -68,9 +72,9 @@ int snet_peer_dial(struct snet_peer **out, struct snet_loop *l, struct snet_endp
 		   const struct snet_peer_events *ev, void *user, struct snet_error *err);
 
 /* All of it or nothing. SNET_EAGAIN: the queue is at its ceiling, on_drain follows;
- * SNET_ETOOBIG: above SNET_MESSAGE_MAX; SNET_ECLOSED before on_up and after finish, close or
- * on_down; SNET_EINVAL for a stream above 15, and in the crate's profile above 0; SNET_ENOMEM.
- * Slices: as the transport's send. */
+ * SNET_ETOOBIG: above SNET_MESSAGE_MAX; SNET_ECLOSED before on_up (on_early) and after finish,
+ * close or on_down; SNET_EINVAL for a stream above 15, and in the crate's profile above 0;
+ * SNET_ENOMEM. Slices: as the transport's send. */
 int snet_peer_send(struct snet_peer *p, unsigned stream, uint8_t kind,
 		   const struct snet_slice *v, size_t n);
 /* The same for frames that are made already, whole, as snet/1 has them: any number in one

@@ -9,7 +9,7 @@ int snet_peer_send(struct snet_peer *p, unsigned stream, uint8_t kind,
 	size_t total = 0, extra = snet_peer_is_snet1(p) ? 1 : 0;
 	int rc;
 
-	if (!p->conn || !p->up || p->finished || p->in_closing)
+	if (!snet_peer_may_send(p))
 		return SNET_ECLOSED;
 	if (stream >= SNET_STREAMS || (stream && !extra))
 		return SNET_EINVAL;
@@ -32,7 +32,7 @@ int snet_peer_send_frames(struct snet_peer *p, unsigned stream, const struct sne
 {
 	int rc;
 
-	if (!p->conn || !p->up || p->finished || p->in_closing)
+	if (!snet_peer_may_send(p))
 		return SNET_ECLOSED;
 	if (stream >= SNET_STREAMS || !snet_peer_is_snet1(p))
 		return SNET_EINVAL;
@@ -47,8 +47,7 @@ int snet_peer_send_frames(struct snet_peer *p, unsigned stream, const struct sne
 
 bool snet_peer_can_send(struct snet_peer *p)
 {
-	return p->conn && p->up && !p->finished && !p->in_closing &&
-	       p->conn->transport->can_send(p->conn);
+	return snet_peer_may_send(p) && p->conn->transport->can_send(p->conn);
 }
 
 size_t snet_peer_queued(const struct snet_peer *p)

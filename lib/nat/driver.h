@@ -6,6 +6,7 @@
 
 #include "nat/agent.h"
 #include "nat/candidates.h"
+#include "nat/punch_pact.h"
 #include "nat/sdp.h"
 #include "nat/turn_cred.h"
 #include "nat/turn_io.h"
@@ -50,6 +51,16 @@ struct snet_ice_opts {
 	bool no_gso, no_gro;
 };
 
+/* What a plan of punch does, from now on. agreed: the peer begins now, too; rtt: of the
+ * signalling, measured when we have asked, else 0. */
+struct snet_ice_punching {
+	const char *plan;    /* "sweep", "draw", "hold"; "help": the peer alone has one */
+	struct snet_addr to; /* the host that is aimed at */
+	unsigned ports;
+	bool agreed;
+	snet_time rtt;
+};
+
 /* Called from the loop, and from within the calls below but for snet_ice_new; none may free. */
 struct snet_ice_events {
 	/* One of ours, as it is found. iface: the name of its interface, or "". */
@@ -68,6 +79,10 @@ struct snet_ice_events {
 	/* The system says that the other end of the selected pair has no such port. NULL
 	 * allowed. */
 	void (*on_unreachable)(void *user);
+	/* To be carried to the peer's snet_ice_hear_punch, at once: so that both begin to punch
+	 * at one moment. NULL: nobody carries it, and each begins by itself. */
+	void (*on_punch)(const struct snet_pact_word *w, void *user);
+	void (*on_punching)(const struct snet_ice_punching *p, void *user); /* NULL allowed */
 };
 
 /* Gathers with the loop's next turn. SNET_EINVAL, SNET_ENOMEM, SNET_EIO. */
@@ -82,6 +97,9 @@ void snet_ice_free(struct snet_ice *ice);
 int snet_ice_set_remote(struct snet_ice *ice, const char *ufrag, const char *pwd);
 int snet_ice_add_remote(struct snet_ice *ice, const struct snet_sdp_candidate *c);
 void snet_ice_end_remote(struct snet_ice *ice);
+/* As snet_pact_hear; also SNET_ECLOSED: there is no need, SNET_EPOLICY: the target is none of
+ * the peer's candidates, SNET_ENOSYS: nobody would carry the answer. */
+int snet_ice_hear_punch(struct snet_ice *ice, const struct snet_pact_word *w);
 /* New credentials, and everything is gathered again: an interface may have come or gone. What
  * is selected stays in use meanwhile. */
 int snet_ice_restart(struct snet_ice *ice, struct snet_error *err);

@@ -1,6 +1,6 @@
 /* Driver, inside: what driver.c (its life, and the agent), driver_gather.c (interfaces,
  * sockets, servers), driver_relay.c (allocations), driver_remote.c (the peer's candidates),
- * driver_punch.c and driver_data.c (datagrams) share. Nobody else includes this.
+ * driver_punch*.c and driver_data.c (datagrams) share. Nobody else includes this.
  * Whatever goes away is only marked, and freed in a turn of its own (graves): it may be the one
  * whose callback we are in. */
 #ifndef SNET_NAT_DRIVER_IMPL_H

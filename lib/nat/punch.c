@@ -23,30 +23,51 @@ static const uint8_t may_follow[] = {
 
 /* ---- ports */
 
-size_t snet_punch_foretell(const uint16_t *seen, size_t n, uint16_t *out, size_t max)
+/* Others use the NAT, too: a step may be a few times the smallest, never the other way. 0: all
+ * are the same; STEP_MAX + 1: there is no rule. */
+static int step_of(const uint16_t *seen, size_t n)
 {
-	int step = n >= 3 ? seen[n - 1] - seen[n - 2] : 0, next;
-	size_t k;
+	int step = n >= 3 ? seen[n - 1] - seen[n - 2] : STEP_MAX + 1;
 
-	if (n < 3 || !max || step > STEP_MAX || step < -STEP_MAX)
-		return 0;
-	/* Others use the NAT, too: a step may be a few times the smallest, never the other way.
-	 */
 	for (size_t i = 1; i < n; i++) {
 		int d = seen[i] - seen[i - 1];
 
-		if ((d == 0) != (step == 0) || (d < 0) != (step < 0) || d > STEP_MAX ||
-		    d < -STEP_MAX)
-			return 0;
+		if (step > STEP_MAX || step < -STEP_MAX || (d == 0) != (step == 0) ||
+		    (d < 0) != (step < 0) || d > STEP_MAX || d < -STEP_MAX)
+			return STEP_MAX + 1;
 		if (d > 0 ? d < step : d > step)
 			step = d;
 	}
+	return step;
+}
+
+size_t snet_punch_foretell(const uint16_t *seen, size_t n, uint16_t *out, size_t max)
+{
+	int step = step_of(seen, n), next;
+	size_t k;
+
+	if (step > STEP_MAX || !max)
+		return 0;
 	out[0] = seen[n - 1];
 	if (!step)
 		return 1;
 	for (k = 0, next = seen[n - 1] + step;
 	     k < max && next >= PORT_MIN && next <= UINT16_MAX; next += step)
 		out[k++] = (uint16_t)next;
+	return k;
+}
+
+size_t snet_punch_between(const uint16_t *seen, size_t n, uint16_t *out, size_t max)
+{
+	int step = step_of(seen, n);
+	size_t k = 0;
+
+	if (step > STEP_MAX || !step)
+		return 0;
+	for (size_t i = 1; i < n; i++)
+		for (int at = seen[i - 1] + step;
+		     k < max && (step > 0 ? at < seen[i] : at > seen[i]); at += step)
+			out[k++] = (uint16_t)at;
 	return k;
 }
 

@@ -8,8 +8,9 @@
  *   IDLE --> PROBING --> OVER      one side
  *       `--> HOLDING -----^        the other one
  *
- * When both begin need not be agreed upon: what is held open stays so while the other probes.
- * Pure: the owner steps until nothing is wanted, and again at the deadline. */
+ * When both begin is agreed upon where it can be (punch_pact.h): the ports foretold are those of
+ * that moment, and whoever waits for the other loses time. It need not be: what is held open
+ * stays so while the other probes. Pure: the owner steps until nothing is wanted, and again at the deadline. */
 /* clang-format on */
 #ifndef SNET_NAT_PUNCH_H
 #define SNET_NAT_PUNCH_H
@@ -22,6 +23,7 @@
 
 #define SNET_PUNCH_NEXT 8            /* ports foretold to the peer */
 #define SNET_PUNCH_AHEAD 64          /* and beyond them: probed by the peer */
+#define SNET_PUNCH_BETWEEN 16        /* and between them */
 #define SNET_PUNCH_BIRTHDAY_MAX 1024 /* ports drawn by lot */
 #define SNET_PUNCH_HELD_MAX 256      /* held open: a quarter of that */
 
@@ -36,6 +38,10 @@
  * how many: 1 when it is always the same; 0 when there is no rule, or fewer than three are
  * known. */
 size_t snet_punch_foretell(const uint16_t *seen, size_t n, uint16_t *out, size_t max);
+
+/* What it has given in between, to others than those who told of it, or to us before they were
+ * asked. seen: as above, and of a rule. Writes at most max ports, and returns how many. */
+size_t snet_punch_between(const uint16_t *seen, size_t n, uint16_t *out, size_t max);
 
 /* Where both NATs step, every probe costs us a port of our own, and must go to the very port
  * that the peer's probe to that one comes from. How far the counters have come neither knows:

@@ -1,6 +1,8 @@
 #include "signal/offer.h"
 
+#include <inttypes.h>
 #include <jansson.h>
+#include <stdio.h>
 #include <string.h>
 
 #include "base/utf8.h"
@@ -154,6 +156,65 @@ static bool is_text(const json_t *v, const char *text)
 	return json_string_length(v) == strlen(text) && !strcmp(json_string_value(v), text);
 }
 
+static int take_id(const json_t *j, struct snet_offer_punch *p, struct snet_error *err)
+{
+	char hex[SNET_OFFER_ID + 1] = "";
+	int rc = take(j, "id", "0123456789abcdef", hex, SNET_OFFER_ID, err);
+
+	if (!rc && strlen(hex) != SNET_OFFER_ID)
+		rc = snet_fail(err, SNET_EPROTO, "id: not %d characters", SNET_OFFER_ID);
+	for (size_t i = 0; !rc && i < SNET_OFFER_ID; i++)
+		p->id = p->id << 4 |
+			(uint64_t)(hex[i] <= '9' ? hex[i] - '0' : hex[i] - 'a' + 10);
+	return rc;
+}
+
+/* A scope means nothing elsewhere. */
+static bool has_form(const struct snet_addr *a)
+{
+	return (a->sa.sa_family == AF_INET || a->sa.sa_family == AF_INET6) &&
+	       snet_addr_port(a) && !(a->sa.sa_family == AF_INET6 && a->in6.sin6_scope_id);
+}
+
+static int take_request(const json_t *j, struct snet_offer_punch *p, struct snet_error *err)
+{
+	char target[SNET_ADDR_TEXT] = "";
+	int rc = take(j, "target", NULL, target, sizeof(target) - 1, err);
+
+	if (!rc && (snet_addr_parse(&p->target, target) || !has_form(&p->target)))
+		rc = snet_fail(err, SNET_EPROTO, "target: not an address and a port");
+	if (!rc && !field(j, "delay_ms"))
+		rc = snet_fail(err, SNET_EPROTO, "delay_ms: it is missing");
+	if (!rc)
+		rc = take_number(j, "delay_ms", &p->delay_ms, err);
+	if (!rc && p->delay_ms > SNET_OFFER_DELAY_MAX)
+		rc = snet_fail(err, SNET_EPROTO, "delay_ms: more than %d",
+			       SNET_OFFER_DELAY_MAX);
+	return rc;
+}
+
+static int take_punch(const json_t *j, struct snet_offer *o, struct snet_error *err)
+{
+	const json_t *kind = field(j, "kind");
+	int rc = take_names(j, o, err);
+
+	if (!rc)
+		rc = take(j, "remote_ufrag", ice_chars, o->remote_ufrag,
+			  sizeof(o->remote_ufrag) - 1, err);
+	if (!rc && (!*o->ufrag || !*o->remote_ufrag))
+		rc = snet_fail(err, SNET_EPROTO, "%s: it is missing",
+			       *o->ufrag ? "remote_ufrag" : "ufrag");
+	if (!rc && *o->pwd)
+		rc = snet_fail(err, SNET_EPROTO, "pwd: not of a punch");
+	if (!rc && !is_text(kind, "request") && !is_text(kind, "ack"))
+		rc = snet_fail(err, SNET_EPROTO, "kind: neither request nor ack");
+	o->what = SNET_OFFER_PUNCH;
+	o->punch.ack = !rc && is_text(kind, "ack");
+	if (!rc)
+		rc = take_id(j, &o->punch, err);
+	return rc || o->punch.ack ? rc : take_request(j, &o->punch, err);
+}
+
 static int read_object(struct snet_offer *o, const json_t *j, struct snet_error *err)
 {
 	const json_t *event = json_object_get(j, "event");
@@ -164,6 +225,8 @@ static int read_object(struct snet_offer *o, const json_t *j, struct snet_error 
 		return snet_fail(err, SNET_EPROTO, "not a JSON object");
 	if (event && !json_is_string(event))
 		return snet_fail(err, SNET_EPROTO, "event: not a string");
+	if (event && is_text(event, "ice.punch"))
+		return take_punch(j, o, err);
 	if (event && !is_text(event, "ice.local"))
 		return SNET_OK;
 	rc = take_candidate(j, o, &ends, err);
@@ -256,17 +319,50 @@ static void add(struct snet_buf *b, const char *name, const char *text)
 		snet_json_words(b, name, text);
 }
 
+static void add_punch(struct snet_buf *b, const struct snet_offer *o)
+{
+	char id[SNET_OFFER_ID + 1], target[SNET_ADDR_TEXT];
+
+	snprintf(id, sizeof(id), "%016" PRIx64, (uint64_t)o->punch.id);
+	add(b, "remote_ufrag", o->remote_ufrag);
+	snet_json_words(b, "kind", o->punch.ack ? "ack" : "request");
+	snet_json_words(b, "id", id);
+	if (o->punch.ack)
+		return;
+	snet_json_words(b, "target", snet_addr_print(&o->punch.target, target));
+	snet_json_uint(b, "delay_ms", o->punch.delay_ms);
+}
+
+static bool is_printable(const struct snet_offer *o)
+{
+	switch (o->what) {
+	case SNET_OFFER_CREDENTIALS:
+		return *o->ufrag && *o->pwd;
+	case SNET_OFFER_CANDIDATE:
+		return *o->candidate;
+	case SNET_OFFER_END:
+		return true;
+	case SNET_OFFER_PUNCH:
+		return *o->ufrag && *o->remote_ufrag &&
+		       (o->punch.ack || (has_form(&o->punch.target) &&
+					 o->punch.delay_ms <= SNET_OFFER_DELAY_MAX));
+	case SNET_OFFER_OTHER:
+		break;
+	}
+	return false;
+}
+
 void snet_offer_print(const struct snet_offer *o, struct snet_buf *b)
 {
-	if (o->what == SNET_OFFER_OTHER ||
-	    (o->what == SNET_OFFER_CREDENTIALS && (!*o->ufrag || !*o->pwd)) ||
-	    (o->what == SNET_OFFER_CANDIDATE && !*o->candidate)) {
+	if (!is_printable(o)) {
 		b->bad = true; /* it would not be understood */
 		return;
 	}
 	snet_json_open(b);
-	snet_json_words(b, "event", "ice.local");
+	snet_json_words(b, "event", o->what == SNET_OFFER_PUNCH ? "ice.punch" : "ice.local");
 	add(b, "ufrag", o->ufrag);
+	if (o->what == SNET_OFFER_PUNCH)
+		add_punch(b, o);
 	if (o->what == SNET_OFFER_CREDENTIALS)
 		add(b, "pwd", o->pwd);
 	if (o->what == SNET_OFFER_CREDENTIALS && o->generation) {

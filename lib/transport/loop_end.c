@@ -146,6 +146,12 @@ static bool agree(struct loop_end *c, const struct loop_end *d, const struct sne
 	return true;
 }
 
+static void open_end(struct loop_end *d)
+{
+	d->base.open = true;
+	d->base.events->on_open(&d->base, d->base.user);
+}
+
 /* From the dialling end's task. */
 static void connect_ends(struct loop_end *d)
 {
@@ -174,8 +180,13 @@ static void connect_ends(struct loop_end *d)
 	a->base.open = a->ep && a->base.events;
 	if (!d->ep || d->closing || a->closing)
 		return;
-	d->ready = d->base.open = true;
-	d->base.events->on_open(&d->base, d->base.user);
+	d->ready = true;
+	if (d->base.profile != SNET_PROFILE_SNET1 || !d->base.events->on_early) {
+		open_end(d);
+		return;
+	}
+	loop_end_wake(d); /* open in a later turn, if the other side still wants it */
+	d->base.events->on_early(&d->base, d->base.user);
 }
 
 /* ---- what came from the other side */
@@ -288,6 +299,7 @@ static bool is_reached(struct loop_end *c)
 static void step(struct loop_end *c)
 {
 	struct loop_end *o = loop_end_other(c);
+	bool was_ready = c->ready;
 
 	if (loop_net && c->ep && !c->closing && !is_reached(c) && !c->closing)
 		return;
@@ -296,6 +308,8 @@ static void step(struct loop_end *c)
 	if (c->ep && !c->closing && o->closing)
 		loop_end_fail(c, heard(c, o->said, o->why), o->why[0] ? o->why : "closed",
 			      true);
+	if (was_ready && c->base.dialled && !c->base.open && c->ep && !c->closing)
+		open_end(c);
 	if (c->ep && c->closing) {
 		loop_end_bury(c);
 		return;

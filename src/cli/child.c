@@ -9,6 +9,7 @@
 #include "cli/out.h"
 #include "cli/program.h"
 #include "cli/say.h"
+#include "io/child.h"
 
 /* --exec: a program per peer, in the manner of UCSPI: what the peer sends is its stdin, what it
  * prints goes to the peer, and the environment says who the peer is. */
@@ -102,7 +103,23 @@ static void on_broken(struct duct *d, const struct snet_error *err, void *user)
 	on_room(d, user);
 }
 
-static const struct duct_events duct_events = { on_item, on_bad, on_end, on_room, on_broken };
+static void on_stall(struct duct *d, size_t waiting, void *user)
+{
+	struct child *c = user;
+
+	(void)d;
+	out_event("stalled", out_uint("peer", c->number), out_uint("waiting_bytes", waiting),
+		  out_bool("held", c->duct.held));
+	say_note("the program for peer %u reads nothing: %zu bytes wait for it", c->number,
+		 waiting);
+}
+
+static const struct duct_events duct_events = { .on_item = on_item,
+						.on_bad = on_bad,
+						.on_end = on_end,
+						.on_room = on_room,
+						.on_broken = on_broken,
+						.on_stall = on_stall };
 
 /* ---- its end */
 

@@ -86,7 +86,15 @@ static void on_sink_error(struct sink *s, const struct snet_error *err, void *us
 	d->ev->on_broken(d, err, d->user);
 }
 
-static const struct sink_events sink_events = { on_drain, on_sink_error };
+static void on_sink_stall(struct sink *s, void *user)
+{
+	struct duct *d = user;
+
+	if (d->ev->on_stall)
+		d->ev->on_stall(d, sink_waiting(s), d->user);
+}
+
+static const struct sink_events sink_events = { on_drain, on_sink_error, on_sink_stall };
 
 int duct_init(struct duct *d, struct snet_loop *l, const struct duct_opts *o,
 	      const struct duct_events *ev, void *user, struct snet_error *err)

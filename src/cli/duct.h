@@ -23,6 +23,8 @@ struct duct_events {
 	void (*on_broken)(struct duct *d, const struct snet_error *err, void *user);
 	/* After one or more on_item: no more now. NULL allowed. */
 	void (*on_rest)(struct duct *d, void *user);
+	/* As sink_events.on_stall; so many bytes wait. NULL allowed. */
+	void (*on_stall)(struct duct *d, size_t waiting, void *user);
 };
 
 struct duct {

@@ -77,6 +77,11 @@
 	F("peer", UINT, "?the peer it was run for")                                             \
 	F("status", UINT, "?exit status")                                                       \
 	F("signal", UINT, "?the signal that ended it")                                          \
+	E("stalled", "a program run by --exec reads nothing, and more than a pipe holds waits for it") \
+	F("peer", UINT, "?the peer it was run for")                                             \
+	F("id", UINT, "?own party id")                                                          \
+	F("waiting_bytes", UINT, "that have come for it")                                       \
+	F("held", BOOL, "what it prints is not read now, either")                            \
 	E("key", "an identity, by snet-keygen")                                                 \
 	F("key", TEXT, "key id")                                                                \
 	F("derived_id", TEXT, "the Rust crate's id of this key, decimal")                       \

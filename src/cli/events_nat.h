@@ -46,6 +46,22 @@
 	F("from", TEXT, "?in a room: the key id of the sender")                                 \
 	F("to", TEXT, "?in a room: the key id of whom it is for")                               \
 	F("call", TEXT, "?in a room: which attempt to connect it is of")                        \
+	E("ice.punch", "for the other side: when both begin to punch")                         \
+	F("ufrag", TEXT, "of our credentials")                                                  \
+	F("remote_ufrag", TEXT, "of the other side's")                                          \
+	F("kind", TEXT, "request, ack")                                                         \
+	F("id", TEXT, "16 hexadecimal digits; an ack has that of its request")                  \
+	F("target", TEXT, "?where the one who asks expects to be met: a candidate of its")      \
+	F("delay_ms", UINT, "?how long after this line the other side begins; 0: it measures")  \
+	F("from", TEXT, "?in a room: the key id of the sender")                                 \
+	F("to", TEXT, "?in a room: the key id of whom it is for")                               \
+	F("call", TEXT, "?in a room: which attempt to connect it is of")                        \
+	E("ice.punching", "what is done where NATs step, from now on, with --explain")          \
+	F("plan", TEXT, "sweep, draw, hold, help")                                              \
+	F("remote", TEXT, "the host that is aimed at, and a port")                              \
+	F("ports", UINT, "so many")                                                             \
+	F("agreed", BOOL, "the other side begins now, too")                                     \
+	F("rtt_us", UINT, "?round trip of the signalling, measured by who has asked")           \
 	E("ice.remote", "what is known of the other side")                                      \
 	F("ufrag", TEXT, "?its credentials are here")                                           \
 	F("candidate", TEXT, "?as it said it")                                                  \

@@ -262,8 +262,26 @@ static void on_writable(void *user)
 	ice_exec_writable(user);
 }
 
+static void on_punch(const struct snet_pact_word *w, void *user)
+{
+	struct ice *i = user;
+
+	/* Before it has our credentials, it is nothing to the other side. */
+	if (!i->run->done && (i->gathered || !i->o->no_trickle))
+		ice_say_punch(i, w);
+}
+
+static void on_punching(const struct snet_ice_punching *p, void *user)
+{
+	struct ice *i = user;
+
+	if (i->o->explain && !i->run->done)
+		ice_say_punching(p);
+}
+
 static const struct snet_ice_events events = { on_local,   on_gathered, on_event,
-					       on_trouble, on_data,     on_writable };
+					       on_trouble, on_data,     on_writable,
+					       NULL,       on_punch,    on_punching };
 
 /* ---- birth and death */
 

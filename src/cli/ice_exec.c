@@ -13,6 +13,7 @@
 #include "cli/out.h"
 #include "cli/program.h"
 #include "cli/run.h"
+#include "io/child.h"
 #include "io/udp.h"
 #include "obs/metrics.h"
 

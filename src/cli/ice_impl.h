@@ -70,6 +70,8 @@ void ice_say_end(void);
 /* As the other side said it; text, ignored: NULL: none. */
 void ice_say_remote(const struct snet_sdp_candidate *c, const char *text, bool met,
 		    const char *ignored);
+void ice_say_punch(const struct ice *i, const struct snet_pact_word *w);
+void ice_say_punching(const struct snet_ice_punching *p);
 void ice_say_state(const struct snet_agent_event *ev);
 void ice_say_lost(const struct ice *i, const struct snet_agent_event *ev);
 bool ice_is_relayed(const struct ice *i, const struct snet_agent_event *ev);

@@ -10,6 +10,7 @@
 #include "cli/run.h"
 #include "cli/sink.h"
 #include "cli/source.h"
+#include "mesh/connect_punch.h"
 #include "obs/metrics.h"
 
 /* What the other side says, as it comes on stdin. Nothing in it ends the program: a line that
@@ -125,6 +126,15 @@ static void take_end(struct ice *i)
 	out_event("ice.remote", out_bool("end_of_candidates", true));
 }
 
+/* Of another generation, too late, or twice: it happens. */
+static void take_punch(struct ice *i, const struct snet_offer *o)
+{
+	if (i->has_remote && snet_connect_punch_hear(i->ice, i->ufrag, o) == SNET_EPOLICY)
+		bad_line(i, SNET_EPOLICY,
+			 "a punch that we have no part in: its target is none of the other "
+			 "side's candidates, or it is too much");
+}
+
 /* ---- what else it may say: that it has chosen, and so has heard our last answer */
 
 static void take_address(char out[static SNET_ADDR_TEXT], const json_t *j, const char *name)
@@ -176,6 +186,8 @@ static void on_line(struct ice *i, const uint8_t *p, size_t n)
 		take_candidate(i, &o);
 	else if (o.what == SNET_OFFER_END)
 		take_end(i);
+	else if (o.what == SNET_OFFER_PUNCH)
+		take_punch(i, &o);
 	else if (i->has_remote)
 		take_selected(i, p, n);
 	snet_wipe(&o, sizeof(o));

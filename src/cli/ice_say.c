@@ -1,3 +1,5 @@
+#include <inttypes.h>
+#include <stdio.h>
 #include <string.h>
 
 #include "cli/ice_impl.h"
@@ -66,6 +68,19 @@ void ice_say_end(void)
 	out_event("ice.local", out_bool("end_of_candidates", true));
 }
 
+void ice_say_punch(const struct ice *i, const struct snet_pact_word *w)
+{
+	bool asks = w->kind == SNET_PACT_REQUEST;
+	char id[SNET_OFFER_ID + 1], target[SNET_ADDR_TEXT];
+
+	snprintf(id, sizeof(id), "%016" PRIx64, w->id);
+	out_event("ice.punch", out_text("ufrag", snet_agent_ufrag(snet_ice_agent(i->ice))),
+		  out_text("remote_ufrag", i->ufrag),
+		  out_text("kind", asks ? "request" : "ack"), out_text("id", id),
+		  out_text("target", asks ? snet_addr_print(&w->target, target) : NULL),
+		  out_if(asks, out_uint("delay_ms", w->delay / SNET_MS)));
+}
+
 /* ---- the other side's */
 
 void ice_say_remote(const struct snet_sdp_candidate *c, const char *text, bool met,
@@ -110,6 +125,16 @@ void ice_say_check(const struct snet_agent_event *ev)
 		  out_if(ev->ok, out_uint("rtt_us", ev->rtt / SNET_US)),
 		  out_text("reason", ev->code ? snet_err_name(ev->code) : NULL),
 		  out_text("text", ev->why));
+}
+
+void ice_say_punching(const struct snet_ice_punching *p)
+{
+	char to[SNET_ADDR_TEXT];
+
+	out_event("ice.punching", out_text("plan", p->plan),
+		  out_text("remote", snet_addr_print(&p->to, to)), out_uint("ports", p->ports),
+		  out_bool("agreed", p->agreed),
+		  out_if(p->rtt, out_uint("rtt_us", p->rtt / SNET_US)));
 }
 
 /* A relay of the other side may have been met before it was told of. */

@@ -5,6 +5,7 @@
 #include <string.h>
 
 #include "cli/net.h"
+#include "cli/ready.h"
 #include "io/loop.h"
 
 #define AT_ONCE 16 /* questions */
@@ -130,6 +131,14 @@ int look_up_new(struct look_up **out, struct snet_loop *l, struct snet_url *v, s
 	advance(u);
 	*out = u;
 	return SNET_OK;
+}
+
+int look_up_place(struct look_up **out, struct snet_loop *l, struct snet_url *at,
+		  look_up_fn *done, void *user, struct snet_error *err)
+{
+	bool binds = !strcmp(at->scheme, "quic") && !ready_has_listen_fd();
+
+	return look_up_new(out, l, at, binds ? 1 : 0, done, user, err);
 }
 
 void look_up_free(struct look_up *u)

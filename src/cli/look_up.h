@@ -18,6 +18,10 @@ typedef void look_up_fn(const struct snet_error *err, void *user);
  * heeded. SNET_ENOMEM. */
 int look_up_new(struct look_up **out, struct snet_loop *l, struct snet_url *v, size_t n,
 		look_up_fn *done, void *user, struct snet_error *err);
+/* The same, of the one place to listen at; one that is not bound here needs none: a room, a
+ * service, or any when a socket was given (LISTEN_FDS). */
+int look_up_place(struct look_up **out, struct snet_loop *l, struct snet_url *at,
+		  look_up_fn *done, void *user, struct snet_error *err);
 void look_up_free(struct look_up *u); /* forgets the questions; NULL is fine */
 
 #endif

@@ -20,8 +20,7 @@ struct mate_counts {
 struct target {
 	bool begun;
 	struct snet_url url;
-	struct snet_addr addrs[NET_ADDRS];
-	size_t n_addrs, next_addr;
+	struct net_host host;
 	struct snet_resolve *resolve; /* the name is being looked up; NULL */
 	struct snet_call *call;       /* to somebody in a room; NULL */
 	struct snet_link link;

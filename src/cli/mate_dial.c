@@ -104,7 +104,7 @@ static int call(struct mate *m, struct snet_error *err)
 static void dial_next(struct mate *m)
 {
 	struct target *t = m->target;
-	const struct snet_addr *to = &t->addrs[t->next_addr++ % t->n_addrs];
+	const struct snet_addr *to = &t->host.v[t->host.at++ % t->host.n];
 	struct snet_endpoint *e;
 	struct snet_error err = { 0 };
 	int rc = net_dialler(&m->hub->net, to->sa.sa_family, &e, &err);
@@ -119,15 +119,9 @@ static void on_resolved(const struct snet_addr *v, size_t n, const struct snet_e
 			void *user)
 {
 	struct mate *m = user;
-	struct target *t = m->target;
 
-	t->resolve = NULL;
-	t->next_addr = 0;
-	if (!err) {
-		t->n_addrs = n < NET_ADDRS ? n : NET_ADDRS;
-		memcpy(t->addrs, v, t->n_addrs * sizeof(*v));
-	}
-	if (t->n_addrs) /* what was known before is still worth a try */
+	m->target->resolve = NULL;
+	if (net_host_put(&m->target->host, v, n, err))
 		dial_next(m);
 	else
 		mate_failed(m, err->code, err->text);
@@ -138,9 +132,7 @@ static int look_up(struct mate *m, struct snet_error *err)
 {
 	struct target *t = m->target;
 
-	if (net_numeric(&t->url, &t->addrs[0])) {
-		t->n_addrs = 1;
-		t->next_addr = 0;
+	if (net_host_numeric(&t->host, &t->url)) {
 		dial_next(m);
 		return SNET_OK;
 	}
@@ -222,7 +214,7 @@ static void dial(struct mate *m)
 		rc = call(m, &err);
 	else if (!strcmp(t->url.scheme, "srv"))
 		rc = seek(m, &err);
-	else if (t->next_addr < t->n_addrs)
+	else if (t->host.at < t->host.n)
 		dial_next(m);
 	else if (!t->resolve)
 		rc = look_up(m, &err);

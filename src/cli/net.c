@@ -241,6 +241,26 @@ bool net_numeric(const struct snet_url *u, struct snet_addr *out)
 	return true;
 }
 
+bool net_host_numeric(struct net_host *h, const struct snet_url *u)
+{
+	struct snet_addr a;
+
+	if (!net_numeric(u, &a))
+		return false;
+	return net_host_put(h, &a, 1, NULL);
+}
+
+bool net_host_put(struct net_host *h, const struct snet_addr *v, size_t n,
+		  const struct snet_error *err)
+{
+	h->at = 0;
+	if (!err) {
+		h->n = n < NET_ADDRS ? n : NET_ADDRS;
+		memcpy(h->v, v, h->n * sizeof(*v));
+	}
+	return h->n > 0;
+}
+
 int net_look_up(struct snet_resolve **out, struct snet_loop *l, const struct snet_url *u,
 		snet_resolve_fn *done, void *user, struct snet_error *err)
 {
@@ -281,9 +301,7 @@ static int listen_anywhere(struct net *n, uint16_t port, const struct snet_endpo
 int net_listen(struct net *n, const struct snet_url *at, int fd,
 	       const struct snet_endpoint_events *ev, void *user, struct snet_error *err)
 {
-	struct snet_addr addrs[NET_ADDRS];
-	size_t k;
-	int rc;
+	struct snet_addr addr;
 
 	if (at && !strcmp(at->scheme, "srv"))
 		return snet_fail(err, SNET_EINVAL, "srv://%s: a service can only be dialled",
@@ -293,11 +311,9 @@ int net_listen(struct net *n, const struct snet_url *at, int fd,
 					  err);
 	if (!at->host[0])
 		return listen_anywhere(n, at->port, ev, user, err);
-	rc = net_resolve(at, true, addrs, &k, err);
-	if (rc)
-		return rc;
-	return n->transport->bind(&n->listener, n->loop, &addrs[0], -1, &n->config, ev, user,
-				  err);
+	if (!net_numeric(at, &addr))
+		return snet_fail(err, SNET_ERESOLVE, "%s: no address to listen at", at->host);
+	return n->transport->bind(&n->listener, n->loop, &addr, -1, &n->config, ev, user, err);
 }
 
 int net_dialler(struct net *n, int family, struct snet_endpoint **out, struct snet_error *err)

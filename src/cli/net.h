@@ -47,6 +47,18 @@ int net_resolve(const struct snet_url *u, bool passive, struct snet_addr out[sta
 /* Whether the host is a numeric address, of a family that -4 or -6 leaves; then *out. */
 bool net_numeric(const struct snet_url *u, struct snet_addr *out);
 
+/* Where a host is, as far as is known. */
+struct net_host {
+	struct snet_addr v[NET_ADDRS];
+	size_t n, at; /* at: the owner's; which of them is tried, or comes next */
+};
+/* One that needs no look-up: then v[0] is it. */
+bool net_host_numeric(struct net_host *h, const struct snet_url *u);
+/* What a look-up brought, beginning with the first; after one that failed (err) what was known
+ * before is still worth a try. false: nothing is known. */
+bool net_host_put(struct net_host *h, const struct snet_addr *v, size_t n,
+		  const struct snet_error *err);
+
 /* As net_resolve, not passive, without blocking, as snet_resolve_new. $SNET_DNS is heeded. */
 int net_look_up(struct snet_resolve **out, struct snet_loop *l, const struct snet_url *u,
 		snet_resolve_fn *done, void *user, struct snet_error *err);
@@ -55,7 +67,7 @@ int net_look_up(struct snet_resolve **out, struct snet_loop *l, const struct sne
 int net_look_up_srv(struct snet_resolve **out, struct snet_loop *l, const struct snet_url *u,
 		    snet_resolve_srv_fn *done, void *user, struct snet_error *err);
 
-/* fd: from socket activation, or -1. */
+/* at: with a numeric host (look_up_place), or none. fd: from socket activation, or -1. */
 int net_listen(struct net *n, const struct snet_url *at, int fd,
 	       const struct snet_endpoint_events *ev, void *user, struct snet_error *err);
 /* The endpoint to dial an address of this family from; made when first asked for. */

@@ -7,6 +7,7 @@
 
 #include "cli/groups.h"
 #include "cli/ice_opts.h"
+#include "cli/look_up.h"
 #include "cli/out.h"
 #include "cli/peer_events.h"
 #include "cli/ready.h"
@@ -62,6 +63,17 @@ void party_done(struct party *p, const struct snet_error *err, uint64_t peer)
 	run_done(p->run, err, peer);
 }
 
+/* All that there is to do is done, if not all of it well. */
+static void finish_run(struct party *p)
+{
+	struct snet_error first = p->worst;
+
+	if (p->bad_first && p->n_bad > 1)
+		snet_fail(&p->worst, first.code, "%llu bad items on stdin, the first: %s",
+			  (unsigned long long)p->n_bad, first.text);
+	party_done(p, p->worst.code ? &p->worst : NULL, p->worst_peer);
+}
+
 void party_check_over(struct party *p)
 {
 	if (p->n_over < p->n - 1 || !p->ended || p->round)
@@ -75,7 +87,7 @@ void party_check_over(struct party *p)
 	party_exec_check(p);
 	party_exec_end(p);
 	if (!p->runs)
-		party_done(p, p->worst.code ? &p->worst : NULL, p->worst_peer);
+		finish_run(p);
 }
 
 /* SIGINT, SIGTERM: what was taken from stdin is still delivered. */
@@ -127,6 +139,22 @@ static const struct snet_endpoint_events endpoint_events = { on_accept, on_refus
 
 /* ---- life */
 
+/* Where the roster is none, or has no such party, that is what is wrong. */
+static int no_key(const char *path, const char *key, struct snet_error *err)
+{
+	unsigned long long id = cli.id;
+	struct roster *r = NULL;
+	int rc = roster_load(&r, path, err);
+
+	if (!rc && !roster_party(r, (uint32_t)cli.id))
+		rc = snet_fail(err, SNET_ECONFIG, "%s: no party %llu", path, id);
+	roster_free(r);
+	return rc ? rc
+		  : snet_fail(err, SNET_EKEY,
+			      "no key of party %llu: give --key FILE, or keep it as %.200s", id,
+			      key);
+}
+
 /* Without --key it lies beside the roster, as snet-keygen --net leaves it. */
 static int find_key(const char *path, char out[static PATH_MAX], struct snet_error *err)
 {
@@ -137,9 +165,7 @@ static int find_key(const char *path, char out[static PATH_MAX], struct snet_err
 	if (cli.key)
 		return SNET_OK;
 	if (n >= PATH_MAX || access(out, F_OK))
-		return snet_fail(err, SNET_EKEY,
-				 "no key of party %llu: give --key FILE, or keep it as %.200s",
-				 (unsigned long long)cli.id, n < PATH_MAX ? out : path);
+		return no_key(path, n < PATH_MAX ? out : path, err);
 	cli.key = out;
 	return SNET_OK;
 }
@@ -158,6 +184,7 @@ static int open_net(struct party *p, const char *path, struct snet_error *err)
 		return rc;
 	p->n = (uint32_t)p->net.roster->parties;
 	p->self = roster_party(p->net.roster, (uint32_t)cli.id);
+	p->at = p->self->address;
 	if (p->self->profile == ROSTER_PROFILE_STOFFELNET_0_1)
 		p->net.config.crate_only = true;
 	if (p->opts->quorum != OPT_NONE && p->opts->quorum > p->n)
@@ -188,42 +215,73 @@ static int open_door(struct party *p, struct snet_error *err)
 		rc = ice_opts_get(&p->ice, err);
 	if (!rc)
 		rc = ice_opts_token(&p->meets.token, err);
-	if (!rc && p->self->address.room[0])
-		return net_answer(&p->meets, &p->self->address, fd, err);
-	return rc ? rc : net_listen(&p->net, &p->self->address, fd, &endpoint_events, p, err);
+	if (!rc && p->at.room[0])
+		return net_answer(&p->meets, &p->at, fd, err);
+	return rc ? rc : net_listen(&p->net, &p->at, fd, &endpoint_events, p, err);
 }
 
-static int open_all(struct party *p, const char *path, struct snet_error *err)
+static int open_all(struct party *p, struct snet_error *err)
 {
-	int rc = open_net(p, path, err);
+	struct run *r = p->run;
+	int rc = open_door(p, err);
 
-	if (!rc)
-		rc = open_door(p, err);
 	if (!rc)
 		rc = party_make_mesh(p, err);
 	if (!rc && p->opts->sync)
 		rc = party_rounds_init(p, err);
-	return rc ? rc : open_pipe(p, err);
+	if (!rc)
+		rc = open_pipe(p, err);
+	if (rc)
+		return rc;
+	r->on_drain = on_drain;
+	r->on_stats = party_stats;
+	r->on_room = party_room;
+	r->user = p;
+	return SNET_OK;
+}
+
+static void start(struct party *p)
+{
+	if (!p->self->address.room[0]) { /* else when it is joined */
+		party_say_listening(p);
+		if (p->n == 1 || p->opts->ready_when == PARTY_BOUND)
+			party_check_ready(p);
+		party_read_on(p);
+	}
+	snet_timer_set(p->run->loop, &p->waiting, snet_loop_now(p->run->loop) + WAITING_FIRST);
+}
+
+static void on_known(const struct snet_error *why, void *user)
+{
+	struct party *p = user;
+	struct snet_error err = { 0 };
+
+	if (p->run->done)
+		return; /* told to end meanwhile */
+	if (why || open_all(p, &err))
+		run_done(p->run, why ? why : &err, OPT_NONE);
+	else
+		start(p);
 }
 
 int party_init(struct party *p, struct run *r, const char *path, const struct party_opts *opts,
 	       struct snet_error *err)
 {
+	int rc;
+
 	*p = (struct party){ .opts = opts, .run = r, .worst_peer = OPT_NONE };
 	snet_list_init(&p->clients);
 	p->waiting = (struct snet_timer){ .fn = on_waiting, .user = p };
 	p->wait_until = cli.wait == SNET_NEVER ? SNET_NEVER : snet_loop_now(r->loop) + cli.wait;
-	r->on_drain = on_drain;
-	r->on_stats = party_stats;
-	r->on_room = party_room;
-	r->user = p;
-	return open_all(p, path, err);
+	rc = open_net(p, path, err);
+	return rc ? rc : look_up_place(&p->look_up, r->loop, &p->at, on_known, p, err);
 }
 
 void party_fini(struct party *p)
 {
 	if (!p->run)
 		return;
+	look_up_free(p->look_up);
 	snet_timer_stop(p->run->loop, &p->waiting);
 	snet_timer_stop(p->run->loop, &p->parting);
 	snet_timer_stop(p->run->loop, &p->confirm);
@@ -237,15 +295,4 @@ void party_fini(struct party *p)
 	party_exec_fini(p);
 	duct_fini(&p->duct);
 	free(p->members);
-}
-
-void party_start(struct party *p)
-{
-	if (!p->self->address.room[0]) { /* else when it is joined */
-		party_say_listening(p);
-		if (p->n == 1 || p->opts->ready_when == PARTY_BOUND)
-			party_check_ready(p);
-		party_read_on(p);
-	}
-	snet_timer_set(p->run->loop, &p->waiting, snet_loop_now(p->run->loop) + WAITING_FIRST);
 }

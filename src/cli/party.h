@@ -26,12 +26,12 @@ struct party_opts {
 /* A party as this program counts it; in the order of the roster's members. */
 struct party_member {
 	const struct roster_member *who;
-	struct snet_addr addrs[NET_ADDRS];
-	size_t n_addrs, next_addr;
+	struct net_host host;         /* in a room: where it can be dialled */
 	struct snet_resolve *resolve; /* its name is being looked up; NULL */
 	struct snet_error unknown;    /* why that came to nothing the last time */
 	bool numeric;                 /* there is no name */
-	/* In a room: the call to it, and where it can be dialled; NULL: not, or not yet. */
+	/* In a room: the call to it, and where from it can be dialled; NULL: not, or not yet.
+	 */
 	struct snet_call *call;
 	struct snet_endpoint *met;
 	bool full; /* --overflow block waits for it */
@@ -64,6 +64,8 @@ struct party {
 	struct snet_mesh *mesh;
 	struct duct duct;
 	const struct roster_member *self;
+	struct snet_url at; /* its address, as it is bound: by a number */
+	struct look_up *look_up;
 	struct party_member *members; /* n */
 	/* n_full: also clients. n_lost: of those over, given up. */
 	uint32_t n, n_up, n_full, n_over, n_lost, n_ended;
@@ -71,6 +73,7 @@ struct party {
 	uint64_t own_sent; /* messages to self */
 	uint64_t own_bytes;
 	uint64_t n_bad; /* items of stdin that were no messages */
+	bool bad_first; /* worst is about the first of them */
 	bool ready, stalled, ended, done;
 	struct snet_error worst; /* what the exit status will tell */
 	uint64_t worst_peer;
@@ -98,11 +101,10 @@ struct party {
 	bool runs;
 };
 
-/* Loads roster (path) and the key of the party --id; binds its address. After a failure too:
- * party_fini. opts: borrowed. */
+/* Loads roster (path) and the key of the party --id; its address is looked up and bound, and it
+ * begins, once the loop runs. After a failure too: party_fini. opts: borrowed. */
 int party_init(struct party *p, struct run *r, const char *path, const struct party_opts *opts,
 	       struct snet_error *err);
 void party_fini(struct party *p);
-void party_start(struct party *p);
 
 #endif

@@ -97,6 +97,15 @@ void party_say_down(struct party *p, uint32_t i, int code, const char *why, bool
 		say_note("party %u: %s%s", who->id, by_peer ? "it said: " : "", why);
 }
 
+/* Of --exec: stdout has its own words. */
+void party_say_stalled(struct party *p, size_t waiting)
+{
+	out_event("stalled", out_uint("id", p->self->id), out_uint("waiting_bytes", waiting),
+		  out_bool("held", p->duct.held));
+	say_note("the program of party %u reads nothing: %zu bytes wait for it%s", p->self->id,
+		 waiting, p->self_waits ? ", and what it prints waits, too" : "");
+}
+
 void party_say_client_up(const struct party_client *c)
 {
 	const struct snet_conn *conn = snet_peer_conn(c->peer);

@@ -7,6 +7,7 @@
 #include "cli/groups.h"
 #include "cli/out.h"
 #include "cli/party_impl.h"
+#include "io/child.h"
 
 /* --exec: one program is this party: what it prints goes to the others, what they send is its
  * stdin. */

@@ -71,6 +71,7 @@ void party_say_waiting(struct party *p);
 void party_say_ready(struct party *p);
 void party_say_up(struct party *p, uint32_t i, bool anew, uint64_t lost);
 void party_say_down(struct party *p, uint32_t i, int code, const char *why, bool by_peer);
+void party_say_stalled(struct party *p, size_t waiting);
 void party_say_client_up(const struct party_client *c);
 void party_say_client_down(const struct party_client *c, int code, const char *why,
 			   bool by_peer);

@@ -26,7 +26,7 @@ int party_meet_address(struct party *p, struct party_member *m, struct snet_endp
 
 	if (m->met) {
 		*from = m->met;
-		*to = m->addrs[0];
+		*to = m->host.v[0];
 		return SNET_OK;
 	}
 	if (p->self->address.room[0] && p->self->id > m->who->id)
@@ -42,7 +42,7 @@ static void on_path(struct snet_endpoint *e, const struct snet_addr *to, void *c
 
 	(void)user;
 	m->met = e;
-	m->addrs[0] = *to;
+	net_host_put(&m->host, to, 1, NULL);
 }
 
 static void on_answer(void *call_user, void *user)

@@ -18,12 +18,10 @@ static void on_resolved(const struct snet_addr *v, size_t n, const struct snet_e
 	struct party_member *m = user;
 
 	m->resolve = NULL;
-	if (err) { /* what was known is still worth a try */
+	if (err)
 		m->unknown = *err;
-		return;
-	}
-	m->n_addrs = n < NET_ADDRS ? n : NET_ADDRS;
-	memcpy(m->addrs, v, m->n_addrs * sizeof(*v));
+	else
+		net_host_put(&m->host, v, n, NULL);
 }
 
 /* Its next address. When all have had their turn the name is looked up again: it may have
@@ -34,17 +32,15 @@ static int find(struct party *p, struct party_member *m, struct snet_addr *to,
 	const struct snet_url *u = &m->who->address;
 	int rc = SNET_OK;
 
-	if (!m->n_addrs && net_numeric(u, &m->addrs[0])) {
+	if (!m->host.n && net_host_numeric(&m->host, u))
 		m->numeric = true;
-		m->n_addrs = 1;
-	}
-	if (m->next_addr >= m->n_addrs) {
-		m->next_addr = 0;
+	if (m->host.at >= m->host.n) {
+		m->host.at = 0;
 		if (!m->numeric && !m->resolve)
 			rc = net_look_up(&m->resolve, p->run->loop, u, on_resolved, m, err);
 	}
-	if (m->n_addrs) {
-		*to = m->addrs[m->next_addr++];
+	if (m->host.n) {
+		*to = m->host.v[m->host.at++];
 		return SNET_OK;
 	}
 	if (rc)

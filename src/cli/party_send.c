@@ -11,7 +11,8 @@
 void party_bad_item(struct party *p, const struct snet_error *err, uint64_t line)
 {
 	snet_count(SNET_METRIC_BAD_INPUT, 1);
-	p->n_bad++;
+	if (!p->n_bad++ && !p->worst.code)
+		p->bad_first = true;
 	out_error(err, OPT_NONE, line ? line : OPT_NONE, false);
 	party_blame(p, err, OPT_NONE);
 }
@@ -302,5 +303,11 @@ static void on_broken(struct duct *d, const struct snet_error *err, void *user)
 	on_room(d, user);
 }
 
-const struct duct_events party_duct_events = { on_item, on_bad,    on_end,
-					       on_room, on_broken, on_rest };
+static void on_stall(struct duct *d, size_t waiting, void *user)
+{
+	(void)d;
+	party_say_stalled(user, waiting);
+}
+
+const struct duct_events party_duct_events = { on_item,   on_bad,  on_end,  on_room,
+					       on_broken, on_rest, on_stall };

@@ -24,8 +24,7 @@ struct perf_mate {
 	bool up, heard_stop;
 	uint64_t round; /* the last that it has sent */
 	size_t rows;    /* results that it has told */
-	struct snet_addr addrs[NET_ADDRS];
-	size_t n_addrs, addr;
+	struct net_host host;
 	struct snet_resolve *resolve; /* its name is being looked up; NULL */
 	snet_time backoff;
 	struct snet_timer redial;

@@ -40,8 +40,7 @@ struct perf_client {
 	struct snet_url url;
 	struct perf_client_opts o;
 	const struct perf_carrier *carrier;
-	struct snet_addr addrs[NET_ADDRS];
-	size_t n_addrs, addr;         /* addr: the one that is tried, or was there */
+	struct net_host host;         /* at: the one that is tried, or was there */
 	struct snet_resolve *resolve; /* its name is being looked up; NULL */
 	bool met;                     /* the server was there at one time */
 

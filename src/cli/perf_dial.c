@@ -60,7 +60,7 @@ static int dial_lane(struct perf_client *c, const struct snet_addr *to, struct s
 
 static void dial_lanes(struct perf_client *c)
 {
-	const struct snet_addr *to = &c->addrs[c->addr];
+	const struct snet_addr *to = &c->host.v[c->host.at];
 	struct snet_error err = { 0 };
 	int rc = SNET_OK;
 
@@ -83,12 +83,7 @@ static void on_resolved(const struct snet_addr *v, size_t n, const struct snet_e
 	struct perf_client *c = user;
 
 	c->resolve = NULL;
-	c->addr = 0;
-	if (!err) {
-		c->n_addrs = n < NET_ADDRS ? n : NET_ADDRS;
-		memcpy(c->addrs, v, c->n_addrs * sizeof(*v));
-	}
-	if (c->n_addrs) /* what was known before is still worth a try */
+	if (net_host_put(&c->host, v, n, err))
 		dial_lanes(c);
 	else
 		perf_dial_again(c, err->code, err->text);
@@ -98,13 +93,10 @@ static void look_up(struct perf_client *c)
 {
 	struct snet_error err = { 0 };
 
-	if (net_numeric(&c->url, &c->addrs[0])) {
-		c->n_addrs = 1;
-		c->addr = 0;
+	if (net_host_numeric(&c->host, &c->url))
 		dial_lanes(c);
-	} else if (net_look_up(&c->resolve, c->net->loop, &c->url, on_resolved, c, &err)) {
+	else if (net_look_up(&c->resolve, c->net->loop, &c->url, on_resolved, c, &err))
 		perf_dial_again(c, err.code, err.text);
-	}
 }
 
 void perf_dial(struct perf_client *c)
@@ -124,7 +116,7 @@ static void on_redial(struct snet_timer *t, snet_time now)
 	(void)now;
 	if (c->state != PERF_DIALLING || c->resolve)
 		return;
-	if (++c->addr < c->n_addrs)
+	if (++c->host.at < c->host.n)
 		dial_lanes(c);
 	else
 		look_up(c); /* it may have moved */

@@ -95,8 +95,8 @@ static void dial_at(struct perf_mate *m)
 
 	url.has_key = true;
 	memcpy(url.key, m->party->key, sizeof(url.key));
-	if (!perf_quic.dial(&m->chan, a->net, &url, &m->addrs[m->addr], false, &mate_events, m,
-			    &err))
+	if (!perf_quic.dial(&m->chan, a->net, &url, &m->host.v[m->host.at], false, &mate_events,
+			    m, &err))
 		return;
 	m->chan = NULL;
 	try_again(m, err.code, err.text);
@@ -108,14 +108,9 @@ static void on_resolved(const struct snet_addr *v, size_t n, const struct snet_e
 	struct perf_mate *m = user;
 
 	m->resolve = NULL;
-	m->addr = 0;
 	if (m->all->stage != STAGE_CONNECTING)
 		return;
-	if (!err) {
-		m->n_addrs = n < NET_ADDRS ? n : NET_ADDRS;
-		memcpy(m->addrs, v, m->n_addrs * sizeof(*v));
-	}
-	if (m->n_addrs)
+	if (net_host_put(&m->host, v, n, err))
 		dial_at(m);
 	else
 		try_again(m, err->code, err->text);
@@ -126,15 +121,10 @@ void perf_mate_dial(struct perf_mate *m)
 	const struct snet_url *url = &m->party->address;
 	struct snet_error err = { 0 };
 
-	if (++m->addr < m->n_addrs) {
+	if (++m->host.at < m->host.n || net_host_numeric(&m->host, url))
 		dial_at(m);
-	} else if (net_numeric(url, &m->addrs[0])) {
-		m->n_addrs = 1;
-		m->addr = 0;
-		dial_at(m);
-	} else if (net_look_up(&m->resolve, m->all->net->loop, url, on_resolved, m, &err)) {
+	else if (net_look_up(&m->resolve, m->all->net->loop, url, on_resolved, m, &err))
 		try_again(m, err.code, err.text);
-	}
 }
 
 static void on_redial(struct snet_timer *t, snet_time now)

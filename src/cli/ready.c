@@ -90,11 +90,22 @@ static int check_socket(int fd, struct snet_error *err)
 	return SNET_OK;
 }
 
-int ready_listen_fd(int *fd, struct snet_error *err)
+static long given(void)
 {
 	const char *pid = getenv("LISTEN_PID"), *fds = getenv("LISTEN_FDS");
 	bool ours = pid && fds && strtol(pid, NULL, 10) == (long)getpid();
-	long n = ours ? strtol(fds, NULL, 10) : 0;
+
+	return ours ? strtol(fds, NULL, 10) : 0;
+}
+
+bool ready_has_listen_fd(void)
+{
+	return given() > 0;
+}
+
+int ready_listen_fd(int *fd, struct snet_error *err)
+{
+	long n = given();
 	int rc;
 
 	*fd = -1;

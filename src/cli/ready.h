@@ -3,6 +3,7 @@
 #ifndef CLI_READY_H
 #define CLI_READY_H
 
+#include <stdbool.h>
 #include <stdint.h>
 
 #include "base/err.h"
@@ -21,5 +22,6 @@ void ready_stopping(void);
 /* Socket activation: *fd is the bound UDP socket the program was started with (LISTEN_FDS,
  * LISTEN_PID), or -1. Unsets the variables. SNET_ECONFIG: what it was given is not that. */
 int ready_listen_fd(int *fd, struct snet_error *err);
+bool ready_has_listen_fd(void); /* it would find one, or fail */
 
 #endif

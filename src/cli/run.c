@@ -12,6 +12,7 @@
 #include "cli/output.h"
 #include "cli/progress.h"
 #include "cli/ready.h"
+#include "cli/say.h"
 #include "cli/sink.h"
 #include "obs/metrics.h"
 
@@ -154,7 +155,15 @@ static void on_out_error(struct sink *s, const struct snet_error *err, void *use
 		r->status = tool_fail(err); /* the results were lost on their last yard */
 }
 
-static const struct sink_events out_events = { on_out_drain, on_out_error };
+/* Nothing more can be said there. Also of the parties of --spawn, whose notes nobody hears. */
+static void on_out_stall(struct sink *s, void *user)
+{
+	(void)user;
+	if (!cli.quiet)
+		say("stdout is not read: %zu bytes wait for whoever should", sink_waiting(s));
+}
+
+static const struct sink_events out_events = { on_out_drain, on_out_error, on_out_stall };
 
 static void on_flushed(struct sink *s, void *user)
 {

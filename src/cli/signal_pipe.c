@@ -23,8 +23,7 @@ struct signal_pipe {
 	struct snet_signal_url url;
 	const char *text; /* as the person wrote it */
 	char token[SNET_SIGNAL_TOKEN_MAX + 1];
-	struct snet_addr addrs[NET_ADDRS];
-	size_t n, at;
+	struct net_host host;
 	struct snet_resolve *resolve; /* the server's name is being looked up; NULL */
 	struct snet_timer again;
 	snet_time deadline, pause;
@@ -217,7 +216,7 @@ static void failed(struct signal_pipe *p, const struct snet_error *why)
 		finish(p, why);
 		return;
 	}
-	if (p->at < p->n) {
+	if (p->host.at < p->host.n) {
 		dial(p);
 		return;
 	}
@@ -266,7 +265,7 @@ static void dial(struct signal_pipe *p)
 	struct snet_error err = { 0 };
 
 	snet_count(SNET_METRIC_DIALLED, 1);
-	if (snet_signal_client_new(&p->client, p->run->loop, &p->addrs[p->at++], &o,
+	if (snet_signal_client_new(&p->client, p->run->loop, &p->host.v[p->host.at++], &o,
 				   &client_events, p, &err))
 		failed(p, &err);
 }
@@ -281,8 +280,7 @@ static void on_resolved(const struct snet_addr *v, size_t n, const struct snet_e
 		failed(p, err);
 		return;
 	}
-	p->n = n < NET_ADDRS ? n : NET_ADDRS;
-	memcpy(p->addrs, v, p->n * sizeof(*v));
+	net_host_put(&p->host, v, n, NULL);
 	dial(p);
 }
 
@@ -292,7 +290,7 @@ static void start(struct signal_pipe *p)
 	struct snet_error err = { 0 };
 
 	memcpy(host.host, p->url.host, sizeof(host.host));
-	p->n = p->at = 0;
+	p->host.n = p->host.at = 0;
 	if (net_look_up(&p->resolve, p->run->loop, &host, on_resolved, p, &err))
 		failed(p, &err);
 }

@@ -5,15 +5,20 @@
 #include <string.h>
 
 #include "cli/groups.h"
+#include "cli/look_up.h"
 #include "cli/net.h"
 #include "cli/out.h"
+#include "cli/ready.h"
 #include "cli/run.h"
 #include "cli/say.h"
 #include "obs/metrics.h"
 
 struct signal_serve {
 	struct run *run;
-	struct snet_signal_server *server;
+	struct snet_url url;
+	struct look_up *look_up;
+	struct snet_signal_server_opts opts;
+	struct snet_signal_server *server; /* NULL: not yet */
 };
 
 /* ---- what happens */
@@ -62,25 +67,27 @@ static const struct snet_signal_server_events events = { on_joined, on_left, on_
 /* ---- where */
 
 /* Like net_listen: "every address" is one IPv6 socket, where the kernel has IPv6. */
-static int open_at(struct signal_serve *s, const struct snet_url *url,
-		   struct snet_signal_server_opts *o, struct snet_error *err)
+static int open_at(struct signal_serve *s, struct snet_error *err)
 {
-	struct snet_addr found[NET_ADDRS];
-	size_t n = 0;
-	int rc = net_resolve(url, true, found, &n, err);
+	const struct snet_url *url = &s->url;
+	struct snet_addr *at = &s->opts.at;
+	int rc;
 
-	if (rc)
-		return rc;
-	for (size_t i = 0; !url->host[0] && i < n; i++)
-		if (found[i].sa.sa_family == AF_INET6)
-			found[0] = found[i];
-	o->at = found[0];
-	rc = snet_signal_server_new(&s->server, s->run->loop, o, &events, s, err);
-	if (rc != SNET_EBIND || url->host[0] || n < 2 || cli.only_ipv6)
-		return rc;
-	o->at = (struct snet_addr){ .in = { .sin_family = AF_INET } };
-	snet_addr_set_port(&o->at, url->port);
-	return snet_signal_server_new(&s->server, s->run->loop, o, &events, s, err);
+	if (url->host[0] && !net_numeric(url, at))
+		return snet_fail(err, SNET_ERESOLVE, "%s: no address to listen at", url->host);
+	if (!url->host[0] && !cli.only_ipv4) {
+		*at = (struct snet_addr){ .in6 = { .sin6_family = AF_INET6 } };
+		snet_addr_set_port(at, url->port);
+		rc = snet_signal_server_new(&s->server, s->run->loop, &s->opts, &events, s,
+					    err);
+		if (!rc || rc != SNET_EBIND || cli.only_ipv6)
+			return rc;
+	}
+	if (!url->host[0]) {
+		*at = (struct snet_addr){ .in = { .sin_family = AF_INET } };
+		snet_addr_set_port(at, url->port);
+	}
+	return snet_signal_server_new(&s->server, s->run->loop, &s->opts, &events, s, err);
 }
 
 static int parse(const char *text, bool tls, struct snet_url *url, struct snet_error *err)
@@ -100,8 +107,9 @@ static int parse(const char *text, bool tls, struct snet_url *url, struct snet_e
 	return rc;
 }
 
-static void say_listening(const struct signal_serve *s, bool tls)
+static void say_listening(const struct signal_serve *s)
 {
+	bool tls = s->opts.cert;
 	char at[SNET_ADDR_TEXT], text[SNET_ADDR_TEXT + 8];
 	struct snet_addr a;
 
@@ -115,37 +123,55 @@ static void say_listening(const struct signal_serve *s, bool tls)
 
 /* ---- birth and death */
 
+static void on_known(const struct snet_error *why, void *user)
+{
+	struct signal_serve *s = user;
+	struct snet_error err = { 0 };
+
+	if (s->run->done)
+		return; /* told to end meanwhile */
+	if (why || open_at(s, &err)) {
+		run_done(s->run, why ? why : &err, OPT_NONE);
+		return;
+	}
+	say_listening(s);
+	ready_say();
+}
+
 int signal_serve_new(struct signal_serve **out, struct run *run, const char *at,
 		     const struct snet_signal_server_opts *o, struct snet_error *err)
 {
 	struct signal_serve *s = calloc(1, sizeof(*s));
-	struct snet_signal_server_opts opts = *o;
-	struct snet_url url;
 	int rc;
 
 	if (!s)
 		return snet_fail(err, SNET_ENOMEM, "server");
 	s->run = run;
-	rc = parse(at, o->cert != NULL, &url, err);
+	s->opts = *o;
+	rc = parse(at, o->cert != NULL, &s->url, err);
 	if (!rc)
-		rc = open_at(s, &url, &opts, err);
+		rc = look_up_new(&s->look_up, run->loop, &s->url, 1, on_known, s, err);
 	if (rc) {
 		signal_serve_free(s);
 		return rc;
 	}
-	say_listening(s, o->cert != NULL);
 	*out = s;
 	return SNET_OK;
 }
 
 void signal_serve_drain(struct signal_serve *s)
 {
-	snet_signal_server_drain(s->server);
+	if (s->server)
+		snet_signal_server_drain(s->server);
+	else
+		run_done(s->run, NULL, OPT_NONE);
 }
 
 void signal_serve_stats(const struct signal_serve *s)
 {
-	out_event("stats", out_uint("peers", snet_signal_server_members(s->server)),
+	size_t members = s->server ? snet_signal_server_members(s->server) : 0;
+
+	out_event("stats", out_uint("peers", members),
 		  out_uint("sent_messages", snet_metrics[SNET_METRIC_SENT_MESSAGES]),
 		  out_uint("sent_bytes", snet_metrics[SNET_METRIC_SENT_BYTES]),
 		  out_uint("received_messages", snet_metrics[SNET_METRIC_RECEIVED_MESSAGES]),
@@ -157,6 +183,7 @@ void signal_serve_free(struct signal_serve *s)
 {
 	if (!s)
 		return;
+	look_up_free(s->look_up);
 	snet_signal_server_free(s->server);
 	free(s);
 }

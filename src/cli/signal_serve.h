@@ -8,8 +8,9 @@
 struct run;
 struct signal_serve;
 
-/* at: "host:port", with ws:// or wss:// before it or not. o: all but its address. Binds, and
- * says so. SNET_EINVAL, SNET_ERESOLVE, and as snet_signal_server_new. */
+/* at: "host:port", with ws:// or wss:// before it or not. o: all but its address; what it
+ * points to is borrowed. Looks the host up, binds, and says so, once the loop runs; or ends the
+ * run. SNET_EINVAL, SNET_ENOMEM. */
 int signal_serve_new(struct signal_serve **out, struct run *run, const char *at,
 		     const struct snet_signal_server_opts *o, struct snet_error *err);
 void signal_serve_drain(struct signal_serve *s); /* ends the run when everybody has gone */

@@ -34,6 +34,9 @@ struct sink {
 	bool drain; /* on_drain is due */
 	bool broken, told;
 	bool sealed; /* by sink_flush_then */
+	struct snet_timer stall;
+	uint64_t taken, seen; /* bytes, ever; and when the stall timer was set */
+	bool stalled;         /* it was told of */
 	struct snet_error error;
 	struct snet_task task;
 	void (*flushed)(struct sink *s, void *user);
@@ -63,6 +66,27 @@ static bool is_blocked(const struct sink *s)
 static void tell_later(struct sink *s)
 {
 	snet_task_defer(s->loop, &s->task);
+}
+
+static void watch(struct sink *s)
+{
+	if (!s->full || !s->ev || !s->ev->on_stall || s->stall.slot || s->stalled)
+		return;
+	s->seen = s->taken;
+	snet_timer_set(s->loop, &s->stall, snet_loop_now(s->loop) + SINK_STALL);
+}
+
+static void on_stall_time(struct snet_timer *t, snet_time now)
+{
+	struct sink *s = t->user;
+
+	(void)now;
+	if (s->full && !s->broken && s->taken == s->seen) {
+		s->stalled = true;
+		s->ev->on_stall(s, s->user);
+	} else {
+		watch(s);
+	}
 }
 
 static void breaks(struct sink *s, int code, int error)
@@ -104,8 +128,11 @@ static size_t put(struct sink *s, const struct iovec *v, int n)
 	do
 		k = put_once(s, v, n);
 	while (k < 0 && errno == EINTR);
-	if (k >= 0)
+	if (k >= 0) {
+		s->taken += (uint64_t)k;
+		s->stalled = s->stalled && !k;
 		return (size_t)k;
+	}
 	if (errno == EAGAIN || errno == EWOULDBLOCK)
 		snet_io_want(s->io, SNET_WRITE);
 	else
@@ -128,6 +155,7 @@ static void flush(struct sink *s)
 		s->full = false;
 		s->drain = true;
 	}
+	watch(s);
 	if (sink_waiting(s))
 		return;
 	snet_io_want(s->io, 0);
@@ -204,6 +232,7 @@ int sink_new(struct sink **out, struct snet_loop *l, int fd, bool own, const cha
 	s->buf = SNET_BUF(3 * (size_t)SINK_HIGH + message_max);
 	s->nowhere = SNET_BUF(s->buf.max);
 	snet_task_init(&s->task, on_task, s);
+	s->stall = (struct snet_timer){ .fn = on_stall_time, .user = s };
 	*out = s;
 	return SNET_OK;
 }
@@ -221,6 +250,7 @@ static void look_if_full(struct sink *s)
 {
 	if (sink_waiting(s) >= SINK_HIGH)
 		s->full = true;
+	watch(s);
 	tell_later(s); /* to flush, or to tell */
 }
 
@@ -332,6 +362,7 @@ int sink_close(struct sink *s, struct snet_error *err)
 	if (!s)
 		return SNET_OK;
 	snet_task_cancel(&s->task);
+	snet_timer_stop(s->loop, &s->stall);
 	snet_io_free(s->io);
 	error = fd_close(&s->fd, s->fd.original == STDOUT_FILENO);
 	if (error && error != EINTR && !s->broken)

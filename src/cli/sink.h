@@ -10,17 +10,22 @@
 #include <sys/uio.h>
 
 #include "base/bytes.h"
+#include "base/clock.h"
 
 struct sink;
 struct snet_loop;
 
-#define SINK_HIGH (1u << 20) /* bytes waiting from which it is full */
+#define SINK_HIGH (1u << 20)      /* bytes waiting from which it is full */
+#define SINK_STALL (1 * SNET_SEC) /* full, and nothing is taken */
 
 /* Called from the loop, never from within a call to the sink; they may write, not free. */
 struct sink_events {
 	void (*on_drain)(struct sink *s, void *user); /* it was full, and is no longer */
 	/* Once. What is written from now on is thrown away. SNET_EIO, "stdout: Broken pipe". */
 	void (*on_error)(struct sink *s, const struct snet_error *err, void *user);
+	/* It is full, and nothing of it was taken for SINK_STALL: whoever should read does not.
+	 * Once, until something is taken. NULL allowed. */
+	void (*on_stall)(struct sink *s, void *user);
 };
 
 /* own: the descriptor is this program's alone; it is made non-blocking and closed. Otherwise

@@ -8,6 +8,7 @@
 
 #include "cli/spawn.h"
 #include "cli/spawn_link.h"
+#include "io/child.h"
 #include "io/loop.h"
 
 #define LINE 1024 /* bytes of stderr said as one line */

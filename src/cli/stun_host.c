@@ -30,8 +30,8 @@ static int split(const char *at, const char **host, size_t *n, const char **port
 	return SNET_OK;
 }
 
-static int parse(struct snet_url *out, const char *text, uint16_t port, bool passive,
-		 struct snet_error *err)
+int stun_host_parse(struct snet_url *out, const char *text, uint16_t port, bool passive,
+		    struct snet_error *err)
 {
 	const char *at = strncmp(text, "stun:", 5) ? text : text + 5, *host, *digits;
 	struct snet_url u = { .port = port };
@@ -58,7 +58,7 @@ int stun_host(const char *text, uint16_t port, bool passive, struct snet_addr ou
 	      size_t *n, struct snet_error *err)
 {
 	struct snet_url u;
-	int rc = parse(&u, text, port, passive, err);
+	int rc = stun_host_parse(&u, text, port, passive, err);
 
 	return rc ? rc : net_resolve(&u, passive, out, n, err);
 }
@@ -116,7 +116,7 @@ static void on_timer(struct snet_timer *t, snet_time now)
 int stun_names_add(struct stun_names *s, const char *text, struct snet_error *err)
 {
 	struct stun_name *name = &s->v[s->n];
-	int rc = parse(&name->url, text, STUN_PORT, false, err);
+	int rc = stun_host_parse(&name->url, text, STUN_PORT, false, err);
 
 	if (rc)
 		return rc;

@@ -11,8 +11,10 @@
 #define STUN_NAMES SNET_BEHAVIOUR_SERVERS
 
 /* "stun:host:port" (RFC 7064), "host:port", "host", "[2001:db8::1]:3478", "2001:db8::1", ":0";
- * port: when none is written. SNET_EINVAL; then addresses, at most NET_ADDRS, as net_resolve
- * gives them. SNET_ERESOLVE. */
+ * port: when none is written. passive: no host, and port 0, are fine. SNET_EINVAL. */
+int stun_host_parse(struct snet_url *out, const char *text, uint16_t port, bool passive,
+		    struct snet_error *err);
+/* The same; then addresses, at most NET_ADDRS, as net_resolve gives them. SNET_ERESOLVE. */
 int stun_host(const char *text, uint16_t port, bool passive, struct snet_addr out[NET_ADDRS],
 	      size_t *n, struct snet_error *err);
 

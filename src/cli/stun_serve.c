@@ -4,12 +4,16 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "cli/look_up.h"
 #include "cli/out.h"
+#include "cli/ready.h"
 #include "cli/run.h"
 #include "cli/say.h"
 #include "cli/stun_host.h"
-#include "io/udp.h"
+#include "io/dgram.h"
 #include "nat/stund.h"
+
+#define PLACES 4 /* two of each family */
 
 /* Of one family: one socket, or four. */
 struct side {
@@ -20,78 +24,87 @@ struct side {
 	struct snet_stund stund;
 	struct port { /* what a socket's events carry */
 		struct side *side;
-		struct snet_udp *udp;
+		struct snet_dgram *d;
 		unsigned number;
 	} ports[SNET_STUND_SOCKETS];
 };
 
 struct stun_serve {
 	struct run *run;
+	const char *const *texts;
+	struct snet_url places[PLACES];
+	size_t n_places;
+	struct look_up *look_up; /* of their names; NULL: it is over */
+	struct snet_dgram_hub *hub;
 	struct side sides[2]; /* IPv4, IPv6 */
 	uint64_t in_bytes, out_bytes;
+	/* What goes out together, when all that came together is looked at. */
+	size_t n;
+	struct snet_dgram_out out[SNET_DGRAM_BATCH];
+	struct snet_stund_answer answers[SNET_DGRAM_BATCH];
 };
 
 /* ---- what comes */
 
-static void on_stun(const struct snet_path *path, uint8_t *p, size_t n, void *user)
+/* Best effort, as UDP is: who hears nothing asks again. */
+static void on_batch(void *hub_user)
 {
-	struct port *port = user;
+	struct stun_serve *s = hub_user;
+
+	if (s->n)
+		snet_dgram_send(s->out, s->n);
+	s->n = 0;
+}
+
+static void take(const struct port *port, const struct snet_path *path, const uint8_t *p,
+		 size_t n)
+{
 	struct side *side = port->side;
-	struct snet_stund_answer a;
-	struct snet_path back = { .remote = path->remote };
+	struct stun_serve *s = side->serve;
+	struct snet_stund_answer *a = &s->answers[s->n];
 
-	side->serve->in_bytes += n;
-	if (!snet_stund_take(&side->stund, port->number, &path->remote, p, n, &a))
+	s->in_bytes += n;
+	if (!snet_stund_take(&side->stund, port->number, &path->remote, p, n, a))
 		return;
-	/* A socket bound to one address sends from nowhere else. */
-	if (snet_addr_is_any(&side->stund.at[port->number]))
-		back.local = path->local;
-	back.remote = a.to;
-	side->serve->out_bytes += a.n;
-	snet_udp_answer(side->ports[a.via].udp, &back, a.p, a.n);
+	s->out_bytes += a->n;
+	s->out[s->n++] = (struct snet_dgram_out){
+		/* from the address that was asked, if the socket is bound to every one */
+		.via = side->ports[a->via].d,
+		.path = { path->local, a->to },
+		.p = a->p,
+		.n = a->n,
+	};
+	if (s->n == SNET_DGRAM_BATCH)
+		on_batch(s);
 }
 
-static void on_datagram(const struct snet_path *path, uint8_t ecn, uint8_t *p, size_t n,
-			void *user)
+static void on_train(struct snet_dgram *d, const struct snet_path *path, uint8_t ecn,
+		     uint8_t *p, size_t n, size_t segment, void *user)
 {
-	struct port *port = user;
+	(void)d, (void)ecn;
+	do {
+		size_t k = n < segment ? n : segment;
 
-	(void)path, (void)ecn, (void)p;
-	port->side->serve->in_bytes += n;
-	port->side->stund.dropped++;
+		take(user, path, p, k);
+		p += k;
+		n -= k;
+	} while (n);
 }
 
-static void on_unreachable(const struct snet_addr *remote, void *user)
-{
-	(void)remote, (void)user; /* whoever asked has gone */
-}
-
-static void on_writable(void *user)
-{
-	(void)user;
-}
-
-static const struct snet_udp_events udp_events = {
-	.on_datagram = on_datagram,
-	.on_stun = on_stun,
-	.on_unreachable = on_unreachable,
-	.on_writable = on_writable,
-};
+static const struct snet_dgram_events dgram_events = { on_train, on_batch };
 
 /* ---- the sockets */
 
 static int open_port(struct side *side, unsigned i, struct snet_addr at, struct snet_error *err)
 {
-	const struct snet_udp_opts o = { .v6_only = true };
 	struct port *port = &side->ports[i];
 	int rc;
 
 	port->side = side;
 	port->number = i;
-	rc = snet_udp_open(&port->udp, side->serve->run->loop, &at, -1, &o, &udp_events, port,
-			   err);
+	rc = snet_dgram_open(&port->d, side->serve->hub, &at, port, err);
 	if (!rc)
-		snet_udp_address(port->udp, &side->stund.at[i]);
+		snet_dgram_address(port->d, &side->stund.at[i]);
 	return rc;
 }
 
@@ -106,8 +119,8 @@ static int open_side(struct side *side, struct snet_error *err)
 	if (rc || side->n < 2)
 		return rc;
 	do { /* the kernel may give both the same port, which is of no use */
-		snet_udp_close(side->ports[3].udp);
-		side->ports[3].udp = NULL;
+		snet_dgram_close(side->ports[3].d);
+		side->ports[3].d = NULL;
 		rc = open_port(side, 3, side->at[1], err);
 		if (rc)
 			return rc;
@@ -128,7 +141,7 @@ static void say_listening(const struct side *side)
 		char at[SNET_ADDR_TEXT], text[SNET_ADDR_TEXT + 8];
 		struct snet_addr one;
 
-		if (!side->ports[i].udp)
+		if (!side->ports[i].d)
 			continue;
 		one = side->stund.at[i];
 		if (snet_addr_is_any(&one))
@@ -169,12 +182,13 @@ static int add_address(struct side *side, const struct snet_addr *at, const char
 	return SNET_OK;
 }
 
-/* The first address of a name; "every address" is one of each family. */
-static int sort_in(struct stun_serve *s, const char *text, struct snet_error *err)
+/* The host is numeric, or "every address", which is one of each family. */
+static int sort_in(struct stun_serve *s, const struct snet_url *place, const char *text,
+		   struct snet_error *err)
 {
 	struct snet_addr found[NET_ADDRS];
 	size_t n = 0;
-	int rc = stun_host(text, STUN_PORT, true, found, &n, err);
+	int rc = net_resolve(place, true, found, &n, err);
 
 	for (size_t i = 0; i < n && !rc; i++) {
 		int family = found[i].sa.sa_family;
@@ -187,16 +201,12 @@ static int sort_in(struct stun_serve *s, const char *text, struct snet_error *er
 	return rc;
 }
 
-int stun_serve_new(struct stun_serve **out, struct run *run, const char *const *texts, size_t n,
-		   struct snet_error *err)
+static int open_all(struct stun_serve *s, struct snet_error *err)
 {
-	struct stun_serve *s = calloc(1, sizeof(*s));
-	int rc = s ? SNET_OK : snet_fail(err, SNET_ENOMEM, "server");
+	int rc = SNET_OK;
 
-	for (size_t i = 0; i < n && !rc; i++) {
-		s->run = run;
-		rc = sort_in(s, texts[i], err);
-	}
+	for (size_t i = 0; i < s->n_places && !rc; i++)
+		rc = sort_in(s, &s->places[i], s->texts[i], err);
 	for (size_t i = 0; i < 2 && !rc; i++) {
 		s->sides[i].serve = s;
 		if (s->sides[i].n)
@@ -207,12 +217,61 @@ int stun_serve_new(struct stun_serve **out, struct run *run, const char *const *
 			rc = SNET_OK;
 		}
 	}
+	return rc;
+}
+
+static void on_known(const struct snet_error *unknown, void *user)
+{
+	struct stun_serve *s = user;
+	struct snet_error err = { 0 };
+
+	look_up_free(s->look_up);
+	s->look_up = NULL;
+	if (unknown) {
+		run_done(s->run, unknown, OPT_NONE);
+	} else if (open_all(s, &err)) {
+		run_done(s->run, &err, OPT_NONE);
+	} else {
+		for (size_t i = 0; i < 2; i++)
+			say_listening(&s->sides[i]);
+		ready_say();
+	}
+}
+
+static int begin(struct stun_serve *s, size_t n, struct snet_error *err)
+{
+	if (n > PLACES)
+		return snet_fail(err, SNET_EINVAL,
+				 "--serve: %s: two addresses of a family at most",
+				 s->texts[PLACES]);
+	for (; s->n_places < n; s->n_places++) {
+		int rc = stun_host_parse(&s->places[s->n_places], s->texts[s->n_places],
+					 STUN_PORT, true, err);
+
+		if (rc)
+			return rc;
+	}
+	if (snet_dgram_hub_new(&s->hub, s->run->loop, &dgram_events, s))
+		return snet_fail(err, SNET_ENOMEM, "server");
+	snet_dgram_hub_set_v6_only(s->hub);
+	return look_up_new(&s->look_up, s->run->loop, s->places, n, on_known, s, err);
+}
+
+int stun_serve_new(struct stun_serve **out, struct run *run, const char *const *texts, size_t n,
+		   struct snet_error *err)
+{
+	struct stun_serve *s = calloc(1, sizeof(*s));
+	int rc;
+
+	if (!s)
+		return snet_fail(err, SNET_ENOMEM, "server");
+	s->run = run;
+	s->texts = texts;
+	rc = begin(s, n, err);
 	if (rc) {
 		stun_serve_free(s);
 		return rc;
 	}
-	for (size_t i = 0; i < 2; i++)
-		say_listening(&s->sides[i]);
 	*out = s;
 	return SNET_OK;
 }
@@ -235,8 +294,10 @@ void stun_serve_free(struct stun_serve *s)
 {
 	if (!s)
 		return;
+	look_up_free(s->look_up);
 	for (size_t i = 0; i < 2; i++)
 		for (size_t j = 0; j < SNET_STUND_SOCKETS; j++)
-			snet_udp_close(s->sides[i].ports[j].udp);
+			snet_dgram_close(s->sides[i].ports[j].d);
+	snet_dgram_hub_free(s->hub);
 	free(s);
 }

@@ -15,7 +15,7 @@ setup() {
 }
 
 evil() {
-	timeout --foreground -k 1 20 "$SNET_SUPPORT/evil" "$@"
+	timeout --foreground -k 1 60 "$SNET_SUPPORT/evil" "$@"
 }
 
 # A listener that serves, and a good peer of it.
@@ -31,7 +31,7 @@ undisturbed() {
 	run ! has_event good peer.down
 	say good '{"text":"still here"}'
 	wait_event l message '.from == 1 and .data == "c3RpbGwgaGVyZQ=="'
-	run timeout 20 snet-send --send-only "$addr" < <(echo '{"text":"newcomer"}')
+	run timeout 60 snet-send --send-only "$addr" < <(echo '{"text":"newcomer"}')
 	[ "$status" -eq 0 ]
 	wait_event l message '.data == "bmV3Y29tZXI="'
 	release good
@@ -134,10 +134,15 @@ before() {
 }
 
 @test "a message on another stream waits for the hello, as packets may overtake each other" {
-	serve -t 500ms
+	serve
 	start early "$SNET_SUPPORT/evil" "$addr" stream=3 hex=000000022061 stream=0 drip=5 hello
 	wait_event l message '.from == 2 and .stream == 3 and .data == "YQ=="'
 	quit early
+	undisturbed
+}
+
+@test "and is nothing where the hello never comes" {
+	serve -t 500ms
 	run evil "$addr" stream=3 hex=000000022061
 	before timeout "no hello"
 	undisturbed
@@ -203,7 +208,7 @@ before() {
 }
 
 @test "a byte at a time: a hello is read, a message that takes for ever is not waited for" {
-	serve -t 1s
+	serve -t 3s
 	run evil "$addr" drip=5 hello hex=000000032061620000010020 drip=50 zeros=255
 	dropped timeout "does not finish its message"
 	has_event l message '.from == 2 and .data == "YWI="'
@@ -247,8 +252,8 @@ before() {
 	wait_until grep -qs quic:// l.err
 	addr=$(grep -o "quic://[^ ']*" l.err | head -n 1)
 	start flood "$SNET_SUPPORT/evil" "$addr" hello hex=06000001 hex=20 zeros=100000000
-	sent() { [ "$(head -c 1000000 <&"$reader" | wc -c)" -eq 1000000 ]; }
-	sent
+	wait_event flood open
+	[ "$(timeout 60 head -c 1000000 <&"$reader" | wc -c)" -eq 1000000 ]
 	[ "$(awk '/^VmHWM/ { print $2 }' "/proc/${pid[l]}/status")" -lt 100000 ]
 	quit flood
 	exec {reader}<&-
@@ -371,18 +376,18 @@ trap_for() {
 }
 
 dial() {
-	run timeout --foreground -k 1 20 snet-send -k "$skey" -t 1s "$@" "$addr" < <(echo '{"text":"hi"}')
+	run timeout --foreground -k 1 60 snet-send -k "$skey" "$@" "$addr" < <(echo '{"text":"hi"}')
 }
 
 @test "a listener that answers no hello, or nonsense" {
 	trap_for hex=0000000401020304
-	dial -w 1s
+	dial
 	failed_with 8 protocol
 	[[ $output == *"not a hello"* ]]
 	finish e
 	[ "$(jq -r 'select(.event == "closed") | [.reason, .by_peer] | join(" ")' e.out)" = "protocol true" ]
 	trap_for
-	dial -w 0s
+	dial -t 1s -w 0s
 	failed_with 7 timeout
 	quit e
 }
@@ -412,14 +417,14 @@ dial() {
 
 @test "a listener that closes before it has taken everything" {
 	trap_for hello deaf await=500 close
-	run timeout --foreground -k 1 20 snet-send -k "$skey" "$addr" < <(yes '{"text":"hello there"}' | head -n 300000)
+	run timeout --foreground -k 1 60 snet-send -k "$skey" "$addr" < <(yes '{"text":"hello there"}' | head -n 300000)
 	failed_with 6 peer_lost
 	finish e
 }
 
 @test "a listener that never reads" {
 	trap_for hello deaf
-	run timeout --foreground -k 1 20 snet-send -k "$skey" -t 1s "$addr" < <(yes '{"text":"hello there"}' | head -n 300000)
+	run timeout --foreground -k 1 60 snet-send -k "$skey" -t 1s "$addr" < <(yes '{"text":"hello there"}' | head -n 300000)
 	failed_with 7 timeout
 	finish e
 }

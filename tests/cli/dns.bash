@@ -27,3 +27,30 @@ while True:
 	export SNET_DNS
 	SNET_DNS=127.0.0.1:$(head -n 1 "$BATS_TEST_TMPDIR/dns.out")
 }
+
+# listens_at_names MAKE: MAKE NAME sets the array command to a program that listens at the host NAME, with its arguments.
+# It binds what the name stands for, fails for a name that is unknown, and can be ended while it asks.
+listens_at_names() {
+	local before signal
+	"$1" here.example.test
+	start_ready here "${command[@]}"
+	[[ $(jq -r 'select(.event == "listening").address' "$BATS_TEST_TMPDIR/here.out") == *"//127.0.0.1:"* ]]
+	quit here
+	[ "$status" -eq 0 ]
+	for signal in TERM INT; do
+		"$1" "silent-$signal.example.test"
+		start silent "${command[@]}"
+		wait_until grep -q "^silent-$signal" "$BATS_TEST_TMPDIR/dns.out"
+		before=$SECONDS
+		kill -s USR1 "${pid[silent]}"
+		kill -s "$signal" "${pid[silent]}"
+		finish silent
+		[ "$status" -eq 0 ]
+		[ $((SECONDS - before)) -le 4 ]
+		! has_event silent listening
+	done
+	"$1" no.example.test
+	run --separate-stderr "${command[@]}"
+	failed_with 4 cannot_resolve
+	[[ $(jq -r .text <<<"${lines[-1]}") == *"no.example.test"* ]]
+}

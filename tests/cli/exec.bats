@@ -11,7 +11,7 @@ setup() {
 }
 
 send() {
-	timeout --foreground -k 1 20 snet-send -k "$skey" "$@" "$addr"
+	timeout --foreground -k 1 60 snet-send -k "$skey" "$@" "$addr"
 }
 
 @test "what a peer sends is the program's stdin, what the program prints goes to the peer" {
@@ -211,7 +211,7 @@ send() {
 
 @test "SIGPIPE is as programs expect it: yes ends when its reader does" {
 	listen l -f lines --exec 'yes | head -n 1; echo "${PIPESTATUS:-}"; (trap) | grep -c PIPE'
-	run --separate-stderr timeout 10 snet-send -k "$skey" -f lines "$addr"
+	run --separate-stderr timeout 60 snet-send -k "$skey" -f lines "$addr"
 	[ "${lines[0]}" = y ]
 	[ "${lines[-1]}" = 0 ]
 	quit l

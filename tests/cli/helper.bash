@@ -14,10 +14,12 @@
 #
 #   make_keys                    in setup_file: two identities for the suite, $lkey and $skey, their key ids $lid and $sid
 #   listen NAME ARGS...          start_ready snet-listen with the first, which lets in the second
+#   ports N                      N ports nobody has, of UDP or TCP, one after another; $port is the first. They are none of
+#                                those the kernel gives away, so that they stay free, also between two programs
 #   failed_with CODE REASON [NAME]   $status is CODE, and the last line (of NAME, or of run) an error event that says so
 #   received NAME                what NAME printed of messages, a line each: peer, text
 #
-# Every wait has a bound (10 s, finish 60 s) and ends the test when it passes. What a test leaves running is ended
+# Every wait has a bound (60 s, finish 120 s) and ends the test when it passes. What a test leaves running is ended
 # by pid in teardown; a suite with a teardown of its own calls stop_all in it.
 bats_require_minimum_version 1.5.0
 
@@ -40,7 +42,7 @@ start() {
 }
 
 start_ready() {
-	local name=$1 fifo=$BATS_TEST_TMPDIR/$1.ready deadline=$((SECONDS + 10)) fd
+	local name=$1 fifo=$BATS_TEST_TMPDIR/$1.ready deadline=$((SECONDS + 60)) fd
 	mkfifo "$fifo"
 	exec {fd}<>"$fifo"
 	held[$name.ready]=$fd
@@ -66,10 +68,10 @@ find_addr() {
 }
 
 wait_until() {
-	local deadline=$((SECONDS + 10))
+	local deadline=$((SECONDS + 60))
 	until "$@"; do
 		if [ "$SECONDS" -ge "$deadline" ]; then
-			echo "not within 10 s: $*" >&2
+			echo "not within 60 s: $*" >&2
 			return 1
 		fi
 		sleep 0.05
@@ -93,10 +95,10 @@ is_gone() {
 }
 
 finish() {
-	local deadline=$((SECONDS + 60))
+	local deadline=$((SECONDS + 120))
 	until is_gone "$1"; do
 		if [ "$SECONDS" -ge "$deadline" ]; then
-			echo "$1 did not end within 60 s" >&2
+			echo "$1 did not end within 120 s" >&2
 			cat "$BATS_TEST_TMPDIR/$1.err" >&2
 			return 1
 		fi
@@ -148,6 +150,20 @@ make_keys() {
 
 listen() {
 	start_ready "$1" snet-listen -k "$lkey" -a "$sid" "${@:2}" 127.0.0.1:0
+}
+
+ports() {
+	local low
+	read -r low _ 2>/dev/null </proc/sys/net/ipv4/ip_local_port_range || low=32768
+	if [ "$low" -lt 12000 ] || [ "$low" -gt 40000 ]; then low=32768; fi
+	for _ in {1..100}; do
+		port=$((10000 + RANDOM % (low - 10000 - $1)))
+		# both ends of every socket, as the kernel lists them
+		if ! grep -qiE ":($(printf '%04X|' $(seq "$port" $((port + $1 - 1))))none) " /proc/net/{udp,tcp}{,6} 2>/dev/null; then
+			return 0
+		fi
+	done
+	return 1
 }
 
 # shellcheck disable=SC2154 # lines, status: the test's

@@ -130,13 +130,13 @@ port_of() {
 }
 
 @test "a listener that restarts with its key tells old peers at once" {
-	listen l --keep-open
+	ports 1
+	start_ready l snet-listen -k "$lkey" -a "$sid" --keep-open "127.0.0.1:$port"
 	hold s
 	start s snet-send -k "$skey" --keep-alive 1s "$addr" <"$in"
 	wait_event s ready
 	kill -KILL "${pid[l]}"
 	finish l
-	port_of
 	start_ready again snet-listen -k "$lkey" -a "$sid" --keep-open "127.0.0.1:$port"
 	wait_event s peer.down '.text | test("restarted")'
 	finish s
@@ -152,7 +152,7 @@ port_of() {
 		read -r <go
 		{ head -c 4000000 /dev/zero | tr '\0' x; echo; cat enough; } |
 			snet-send -k "$skey" --stats-every 100ms quic://127.0.0.1:9000#$lid -f lines -v >/dev/null 2>stats &
-		for _ in $(seq 200); do grep -q 'mtu_bytes=8972' stats && break; sleep 0.05; done
+		for _ in $(seq 1000); do grep -q 'mtu_bytes=8972' stats && break; sleep 0.05; done
 		: >enough
 		wait
 		grep -q 'mtu_bytes=8972' stats

@@ -40,7 +40,7 @@ arrived() {
 
 # A program that hangs is ended, with status 124.
 send() {
-	timeout --foreground -k 1 20 snet-send -k "$skey" "$@" "$addr"
+	timeout --foreground -k 1 60 snet-send -k "$skey" "$@" "$addr"
 }
 
 # ---- formats
@@ -397,7 +397,7 @@ find_address() {
 
 @test "a full disk is status 1, and says so" {
 	listen l < <(printf '{"text":"%s"}\n' one two)
-	run timeout 30 bash -c 'exec snet-send -k "$1" -f lines "$2" >/dev/full' - "$skey" "$addr" </dev/null
+	run timeout 60 bash -c 'exec snet-send -k "$1" -f lines "$2" >/dev/full' - "$skey" "$addr" </dev/null
 	[ "$status" -eq 1 ]
 	[[ $output == *"stdout: No space left on device"* ]]
 	finish l

@@ -12,7 +12,7 @@ teardown() {
 
 # serve ARGS...: a signalling server; $room is the address of a room there
 serve() {
-	start_ready signal snet-signal --listen 127.0.0.1:0 "$@"
+	start_ready signal snet-signal --listen "127.0.0.1:${port:-0}" "$@"
 	room=ice+${addr%%/}/here
 }
 
@@ -25,16 +25,21 @@ call() {
 	start "$1" snet-send -k "$skey" --iface loopback "${@:2}" "$room#$lid"
 }
 
+# l and s end well, and have heard what the other said
+have_talked() {
+	for name in s l; do
+		finish "$name"
+		[ "$status" -eq 0 ]
+	done
+	[ "$(received l)" = '1 ping' ]
+	[ "$(received s)" = '1 pong' ]
+}
+
 @test "two find each other in a room, and speak both ways" {
 	serve
 	meet l <<<'{"text":"pong"}'
 	call s <<<'{"text":"ping"}'
-	finish s
-	[ "$status" -eq 0 ]
-	finish l
-	[ "$status" -eq 0 ]
-	[ "$(received l)" = '1 ping' ]
-	[ "$(received s)" = '1 pong' ]
+	have_talked
 	has_event l listening ".address == \"$room#$lid\" and (has(\"port\") | not)"
 	has_event s ice.selected '.local_type == "host" and .path == "direct" and .role == "controlling"'
 	has_event l ice.selected '.role == "controlled"'
@@ -42,13 +47,13 @@ call() {
 
 @test "nobody needs to be there first: not the other side, not the server" {
 	local port
+	ports 1
 	serve
-	port=${addr##*:}
 	quit signal
 	call s <<<'{"text":"early"}'
 	wait_event s waiting '.reason == "unreachable"'
 	rm -f "$BATS_TEST_TMPDIR/signal.ready"
-	start_ready signal snet-signal --listen "127.0.0.1:${port%/}"
+	start_ready signal snet-signal --listen "127.0.0.1:$port"
 	meet l </dev/null
 	finish s
 	[ "$status" -eq 0 ]
@@ -92,14 +97,14 @@ call() {
 
 @test "nobody answers: the sender says so, and ends when --wait is over" {
 	serve
-	run -7 snet-send -w 500ms -k "$skey" --iface loopback "$room#$lid" <<<'{"text":"x"}'
+	run -7 snet-send -w 3s -k "$skey" --iface loopback "$room#$lid" <<<'{"text":"x"}'
 	failed_with 7 timeout
 	[[ $output == *'nobody has answered in the room'* ]]
 }
 
 @test "no server: status 4, for both sides" {
 	local at=ice+ws://127.0.0.1:1/here
-	run -4 snet-send -w 300ms -k "$skey" "$at#$lid" <<<'{"text":"x"}'
+	run -4 snet-send -w 3s -k "$skey" "$at#$lid" <<<'{"text":"x"}'
 	[[ $output == *'127.0.0.1:1'* ]]
 	start l snet-listen -k "$lkey" -a "$sid" "$at"
 	wait_event l waiting '.for | startswith("ice+ws://127.0.0.1:1/here")'
@@ -126,7 +131,7 @@ call() {
 	serve
 	start l snet-listen -k "$lkey" -a "$lid" --iface loopback "$room"
 	wait_event l listening
-	run -7 snet-send -w 500ms -k "$skey" --iface loopback "$room#$lid" <<<'{"text":"x"}'
+	run -7 snet-send -w 3s -k "$skey" --iface loopback "$room#$lid" <<<'{"text":"x"}'
 	quit l
 	! has_event l ice.selected
 }
@@ -204,7 +209,7 @@ call() {
 	local at=${room#ice+}
 	start a snet-ice --quic --role controlled --signal "$at" -k "$lkey" -a "$sid" --iface loopback </dev/null
 	wait_event a listening
-	run -7 snet-ice --quic -w 500ms --role controlling --signal "$at#$lid" --iface loopback <<<'{"text":"x"}'
+	run -7 snet-ice --quic -w 3s --role controlling --signal "$at#$lid" --iface loopback <<<'{"text":"x"}'
 	start b snet-ice --quic --role controlling --explain --signal "$at#$lid" -k "$skey" --iface loopback <<<'{"text":"hi"}'
 	finish b
 	[ "$status" -eq 0 ]
@@ -242,20 +247,20 @@ call() {
 
 @test "a STUN server that is dead is not why nobody answers" {
 	serve
-	run -7 snet-send -w 500ms --stun 127.0.0.1:1 -k "$skey" --iface loopback "$room#$lid" <<<'{"text":"x"}'
+	run -7 snet-send -w 3s --stun 127.0.0.1:1 -k "$skey" --iface loopback "$room#$lid" <<<'{"text":"x"}'
 	failed_with 7 timeout
 	[[ $output == *'nobody has answered in the room'* ]]
 }
 
 @test "nor is a server that was away for a while" {
 	local port
+	ports 1
 	serve
-	port=${addr##*:}
 	quit signal
-	call s -w 4s <<<'{"text":"x"}'
+	call s -w 8s <<<'{"text":"x"}'
 	wait_event s waiting '.reason == "unreachable"'
 	rm -f "$BATS_TEST_TMPDIR/signal.ready"
-	start_ready signal snet-signal --listen "127.0.0.1:${port%/}"
+	start_ready signal snet-signal --listen "127.0.0.1:$port"
 	finish s
 	failed_with 7 timeout s
 }
@@ -264,14 +269,14 @@ call() {
 	serve
 	meet l -6 --keep-open
 	wait_event l listening
-	call s -4 -w 3s <<<'{"text":"x"}'
+	call s -4 -w 6s <<<'{"text":"x"}'
 	finish s
 	failed_with 7 timeout s
 	has_event s error '.text | endswith("it has answered, and no way to it is found yet")'
 }
 
 @test "a listener waits for the server of its room as long as it is told to" {
-	run -4 snet-listen -w 300ms -k "$lkey" -a "$sid" ice+ws://127.0.0.1:1/here
+	run -4 snet-listen -w 3s -k "$lkey" -a "$sid" ice+ws://127.0.0.1:1/here
 	failed_with 4 unreachable
 }
 
@@ -279,7 +284,7 @@ call() {
 	SECONDS=0
 	run -4 snet-send -w 0 -k "$skey" "ice+ws://127.0.0.1:1/here#$lid" <<<'{"text":"x"}'
 	failed_with 4 unreachable
-	[ "$SECONDS" -lt 5 ]
+	[ "$SECONDS" -lt 20 ]
 }
 
 @test "a side's own key is nobody to call" {
@@ -291,17 +296,17 @@ call() {
 
 @test "what is connected stays connected when the server lets us in no more" {
 	local port
+	ports 1
 	echo first >"$BATS_TEST_TMPDIR/token"
 	chmod 600 "$BATS_TEST_TMPDIR/token"
 	serve --token-file "$BATS_TEST_TMPDIR/token"
-	port=${addr##*:}
 	hold s
 	meet l --token-file "$BATS_TEST_TMPDIR/token"
 	call s --token-file "$BATS_TEST_TMPDIR/token" <"$in"
 	wait_event s ready
 	quit signal
 	rm -f "$BATS_TEST_TMPDIR/signal.ready"
-	start_ready signal snet-signal --listen "127.0.0.1:${port%/}" --token-file <(echo second)
+	start_ready signal snet-signal --listen "127.0.0.1:$port" --token-file <(echo second)
 	wait_until grep -q 'refuses (40[13])' "$BATS_TEST_TMPDIR/s.err"
 	wait_until grep -q 'refuses (40[13])' "$BATS_TEST_TMPDIR/l.err"
 	say s '{"text":"still here"}'
@@ -320,7 +325,7 @@ call() {
 	start a snet-ice --quic --signal "$at" --insecure -k "$lkey" -f lines --iface loopback <"$in"
 	start b snet-ice --quic --signal "$at#$lid" -k "$skey" -f lines --iface loopback <<<'from b'
 	wait_until grep -q 'from b' "$BATS_TEST_TMPDIR/a.out"
-	run -7 snet-ice --quic --role controlling -w 500ms --signal "$at#$lid" --iface loopback <<<'{"text":"x"}'
+	run -7 snet-ice --quic --role controlling -w 3s --signal "$at#$lid" --iface loopback <<<'{"text":"x"}'
 	release a
 	finish a
 	[ "$status" -eq 0 ]
@@ -354,10 +359,5 @@ call() {
 	serve
 	start l snet-listen -k "$lkey" -a "$lid" --iface loopback "$room" <<<'{"text":"pong"}'
 	start s snet-send -k "$lkey" -a "$lid" --iface loopback "$room" <<<'{"text":"ping"}'
-	finish s
-	[ "$status" -eq 0 ]
-	finish l
-	[ "$status" -eq 0 ]
-	[ "$(received l)" = '1 ping' ]
-	[ "$(received s)" = '1 pong' ]
+	have_talked
 }

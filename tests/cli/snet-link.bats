@@ -46,14 +46,14 @@ is() {
 	jq -e "$1" <<<"$heard" >/dev/null || { echo "not so: $1 of $heard"; return 1; }
 }
 
-# seen TRUE COUNT GAP_US SIZE MS: a burst of which that is so. A busy machine may spoil a measurement, not five.
+# seen TRUE COUNT GAP_US SIZE MS: a burst of which that is so, after $bursts of them. A busy machine may spoil a
+# measurement, not five.
 seen() {
-	local try
-	for try in 1 2 3 4 5; do
+	for bursts in 1 2 3 4 5; do
 		burst "${@:2}"
 		if is "$1"; then return; fi
 	done
-	echo "not in $try bursts"
+	echo "not in $bursts bursts"
 	return 1
 }
 
@@ -64,7 +64,7 @@ total() {
 @test "without impairments everything passes, both ways" {
 	talk
 	emulate
-	burst 500 200 200 100
+	burst 500 200 200 1000
 	is '.got == 500 and .twice == 0 and .damaged == 0'
 	tell send me "$door" hello
 	ask recv target 5000
@@ -81,7 +81,7 @@ total() {
 @test "a datagram of no bytes and one of the largest pass" {
 	talk
 	emulate
-	burst 2 1000 65000 200
+	burst 2 1000 65000 1000
 	is '.got == 2'
 }
 
@@ -105,7 +105,7 @@ total() {
 @test "what is larger than --mtu is dropped" {
 	talk
 	emulate --mtu 1500
-	burst 10 100 1472 100
+	burst 10 100 1472 1000
 	is '.got == 10'
 	burst 10 100 1473 100
 	is '.got == 0'
@@ -150,7 +150,7 @@ total() {
 	seen '.got == 400 and .deviation_us > 4000 and .deviation_us < 9000 and .turned > 20' 400 1000 100 200
 	quit link
 	emulate --delay 30ms --jitter 5ms --distribution normal --in-order
-	burst 400 1000 100 200
+	burst 400 1000 100 1000
 	is '.got == 400 and .turned == 0'
 }
 
@@ -158,18 +158,17 @@ total() {
 	talk
 	# the queue lasts for 100 ms: so long may this shell's load be held up on a busy machine
 	emulate --rate 8mbit --limit 100kB
-	burst 2000 400 972 500
-	is '.bits > 7800000 and .bits < 8200000 and .got < 1300'
+	seen '.bits > 7800000 and .bits < 8200000 and .got < 1300' 2000 400 972 500
 	quit link
 	[ "$(total queue_dropped_packets)" -gt 500 ]
-	[ "$(total offered_packets)" -eq 2000 ]
+	[ "$(total offered_packets)" -eq $((2000 * bursts)) ]
 }
 
 @test "the same seed loses the same packets, another one others" {
 	talk
 	for seed in 7 7 8; do
 		emulate --loss 20% --seed "$seed"
-		burst 400 100 100 200
+		burst 400 100 100 1000
 		figures+=("$heard")
 		quit link
 		lost+=("$(total lost_packets)")
@@ -183,7 +182,7 @@ total() {
 @test "duplicates, damage, reordering and bursts of loss happen, and are counted" {
 	talk
 	emulate --delay 5ms --duplicate 10% --corrupt 10% --reorder 10% --loss-gemodel 2%,30%
-	burst 1000 200 300 200
+	burst 1000 200 300 1000
 	is '.twice > 50 and .damaged > 50 and .turned > 50 and .got < 950'
 	quit link
 	[ "$(total duplicated_packets)" -gt 50 ]
@@ -203,7 +202,7 @@ total() {
 	[ "$heard" = nothing ]
 	say ctl '{"link": "0>1", "change": "restore"}' '{"link": "0>1", "change": {"delay": "20ms"}}'
 	wait_event link link.changed '.line == 3'
-	burst 20 2000 100 200
+	burst 20 2000 100 1000
 	is '.got == 20 and .min_us >= 19800'
 	say ctl '{"link": "0>7", "change": "cut"}' 'nonsense' '{"link": "0>1", "change": {"rate": "10mbps"}}'
 	wait_event link error '.line == 6 and (.text | contains("ambiguous")) and .fatal == false'
@@ -234,8 +233,7 @@ total() {
 	tell send target "${heard%% *}" answer
 	ask recv me 5000
 	[ "$heard" = "$door answer" ]
-	burst 50 1000 972 600
-	is '.bits > 950000 and .bits < 1050000'
+	seen '.bits > 950000 and .bits < 1050000' 50 1000 972 600
 }
 
 @test "partitions cut what is between the sets, and heal" {
@@ -353,10 +351,10 @@ nat() {
 	tell send me "$door" one
 	ask recv target 5000
 	outside=${heard%% *}
-	wait_event link link.mapped
 	tell send target "$outside" early
 	ask recv me 5000
 	[ "${heard##* }" = early ]
+	wait_event link link.mapped
 	ask recv me 1200
 	tell send target "$outside" late
 	ask recv me 300
@@ -453,7 +451,7 @@ tcpdump_reads() {
 @test "a capture holds what was delivered, whole" {
 	talk
 	emulate --delay 1ms --pcap c.pcap
-	burst 10 500 100 100
+	burst 10 500 100 1000
 	quit link
 	capture c.pcap >figures
 	jq -e '.packets == 10 and .payload == 1000' figures
@@ -461,7 +459,7 @@ tcpdump_reads() {
 	talk "[::1]:0" "[::1]:0"
 	start_ready v6 snet-link --listen "[::1]:0" --to "udp://$target" --pcap six.pcap
 	door=${addr#udp://}
-	burst 10 500 101 100
+	burst 10 500 101 1000
 	quit v6
 	capture six.pcap >figures
 	jq -e '.packets == 10 and .payload == 1010' figures
@@ -510,7 +508,7 @@ assert c.recv(9) == b"done" and c.recv(9) == b""
 	chmod +x plainly
 	start_ready link ./plainly --listen 127.0.0.1:0 --to "udp://$target" --delay 20ms
 	door=${addr#udp://}
-	burst 20 1000 100 100
+	burst 20 1000 100 1000
 	is '.got == 20 and .min_us >= 19800'
 	quit link
 	[ "$status" -eq 0 ]
@@ -518,7 +516,9 @@ assert c.recv(9) == b"done" and c.recv(9) == b""
 }
 
 @test "a mesh runs through a roster that was rewritten, with its delay and its figures" {
-	local base=$((20000 + RANDOM % 20000))
+	local port base
+	ports 3
+	base=$port
 	snet-keygen -q --net 3 -d net --at "quic://127.0.0.1:$base" >/dev/null
 	printf '%s\n' '{"link": "0<>1", "delay": "15ms"}' '{"link": "*>2", "delay": "5ms", "loss": "1%"}' >matrix
 	start_ready link snet-link --roster net/roster.json --out net/%-sees.json --rtt 4ms --matrix matrix
@@ -580,14 +580,16 @@ print(answer, int((time.monotonic() - begin) * 1000), c.recv(100))
 	[ "$length" -eq 300000 ]
 	[ "$rest" = "b''" ]
 	# 300 kB and headers at 8 Mbit/s, and one round trip
-	[ "$ms" -ge 340 ] && [ "$ms" -le 1500 ]
+	[ "$ms" -ge 340 ]
+	[ "$ms" -le 10000 ]
 	finish sink
 	cmp sent got
 }
 
 @test "a roster of tls:// has doors of TCP" {
-	local base=$((20000 + RANDOM % 20000))
-	snet-keygen -q --net 2 -d net --at "quic://127.0.0.1:$base" >/dev/null
+	local port
+	ports 2
+	snet-keygen -q --net 2 -d net --at "quic://127.0.0.1:$port" >/dev/null
 	sed -i 's/quic:/tls:/g' net/roster.json
 	start_ready link snet-link --roster net/roster.json --out net/%-sees.json --rtt 40ms
 	run python3 -c '
@@ -599,7 +601,7 @@ p = s.accept()[0]
 begin = time.monotonic()
 c.sendall(b"ping"); assert p.recv(9) == b"ping"
 p.sendall(b"pong"); assert c.recv(9) == b"pong"
-assert 0.039 < time.monotonic() - begin < 1
+assert 0.039 < time.monotonic() - begin < 5
 '
 	echo "$output"
 	[ "$status" -eq 0 ]
@@ -682,7 +684,7 @@ sys.exit(status or link.wait())
 refused() {
 	local code=$1 words=$2
 	shift 2
-	run --separate-stderr timeout 20 snet-link "$@"
+	run --separate-stderr timeout 60 snet-link "$@"
 	[ "$status" -eq "$code" ] || { echo "status $status: $* $stderr"; return 1; }
 	grep -qF -- "$words" <<<"$stderr" || { echo "not '$words' but: $stderr"; return 1; }
 }
@@ -767,7 +769,7 @@ refused() {
 	before=$SECONDS
 	quit link
 	[ "$status" -eq 0 ]
-	[ $((SECONDS - before)) -le 2 ]
+	[ $((SECONDS - before)) -le 4 ]
 	run --separate-stderr snet-link -q --listen 127.0.0.1:0 --to udp://no.example.test:9
 	failed_with 4 cannot_resolve
 	[[ $(jq -r .text <<<"${lines[-1]}") == *"no.example.test"* ]]

@@ -144,7 +144,7 @@ client() {
 	jq -c '.parties[2].profile = "stoffelnet-0.1"' net/roster.json >r.json && mv r.json net/roster.json
 	for i in 2 1 0; do
 		hold "p$i"
-		party "$i" -w 2s <"$in"
+		party "$i" <"$in"
 		say "p$i" "{\"text\":\"from $i\"}"
 	done
 	for i in 0 1 2; do
@@ -309,6 +309,59 @@ with_journal() {
 	for i in 0 1; do [ "$(cut -d ' ' -f 1 "heard$i" | cksum)" = "$(seq 6000 | cksum)" ]; done
 }
 
+# A megabyte waits for it, and more: it is told of, once, and everything goes on when it reads.
+# shellcheck disable=SC2016 # the program's
+@test "a program that says much to all and does not read is told of" {
+	net 2
+	mkfifo go go2
+	exec {go}<>go {go2}<>go2
+	held[go]=$go held[go2]=$go2
+	start p0 snet-party -i 0 -f lines net/roster.json --exec '
+		(yes "$(printf %0999d 0)" | head -n 20000; echo over >over; read -r word <go2) &
+		read -r word <go
+		exec head -n 20000 >heard'
+	hold p1
+	start p1 snet-party -q -i 1 -f lines net/roster.json <"$in"
+	wait_until grep -q "the program of party 0 reads nothing" p0.err
+	[ "$(grep -c "reads nothing" p0.err)" -eq 1 ]
+	[ ! -e over ]
+	echo >&"$go"
+	wait_until test -e over
+	echo >&"$go2"
+	release p1
+	finish_all 0 1
+	[ "$(wc -c <heard)" -eq 20000000 ]
+	[ "$(wc -c <p1.out)" -eq 20000000 ]
+	[ "$(grep -c "reads nothing" p0.err)" -eq 1 ]
+}
+
+@test "a party whose program does not read says so in an event" {
+	net 2
+	mkfifo go
+	exec {go}<>go
+	held[go]=$go
+	# shellcheck disable=SC2016
+	start p0 snet-party -q -i 0 net/roster.json --exec 'exec >&-; read -r word <go; cat >heard'
+	seq -f '{"to":0,"text":"%g '"$(printf '%0800d' 0)"'"}' 6000 >in
+	start p1 snet-party -q -i 1 net/roster.json <in
+	wait_event p0 stalled '.id == 0 and .waiting_bytes >= 1048576 and (.held | not)'
+	echo >&"$go"
+	finish_all 0 1
+	[ "$(grep -c '"event":"message"' heard)" -eq 6000 ]
+	[ "$(grep -c '"event":"stalled"' p0.out)" -eq 1 ]
+}
+
+@test "a program of --spawn that does not read is told of by its party" {
+	mkfifo go
+	exec {go}<>go
+	held[go]=$go
+	# shellcheck disable=SC2016
+	start net snet-party --spawn 2 -f lines -- sh -c 'yes "$(printf %0999d 0)" | head -n 20000; read -r word <go'
+	wait_until grep -q "^0: snet-party: stdout is not read" net.err
+	wait_until grep -q "^1: snet-party: stdout is not read" net.err
+	quit net
+}
+
 @test "what a program has said is not lost, however slow the others" {
 	net 2
 	mkfifo full
@@ -375,13 +428,15 @@ big_enough() {
 		party 1 <"$BATS_TEST_TMPDIR/p1.in"
 		wait_until came "$times"
 	done
-	[ "$(jq -r 'select(.event == "peer.up" or .event == "peer.down").event' p0.out | paste -sd ' ')" = \
-		"peer.up peer.down peer.up peer.down peer.up" ]
+	ups=$(jq -r 'select(.event == "peer.up" or .event == "peer.down").event' p0.out | paste -sd ' ')
+	[[ $ups == "peer.up peer.down peer.up peer.down peer.up"* ]]
+	[[ $ups != *"peer.up peer.up"* ]] && [[ $ups != *"peer.down peer.down"* ]]
 	release p0
 	release p1
 	finish_all 0 1
 }
 
+# So many processes: of two dials at once one is replaced by the other, perhaps when it was up already.
 came() {
-	[ "$(jq -c 'select(.event == "peer.up")' p0.out | wc -l)" -eq "$1" ]
+	[ "$(jq -c 'select(.event == "peer.up" and .anew)' p0.out | wc -l)" -eq "$1" ]
 }

@@ -80,8 +80,8 @@ rounds() {
 	net 3
 	hold p2
 	party 2 --sync <"$in"
-	party 0 --sync --round-timeout 1s -w 3s < <(echo '{"text":"a"}')
-	party 1 --sync --round-timeout 1s -w 3s < <(echo '{"text":"b"}')
+	party 0 --sync --round-timeout 4s -w 10s < <(echo '{"text":"a"}')
+	party 1 --sync --round-timeout 4s -w 10s < <(echo '{"text":"b"}')
 	finish p0
 	failed_with 7 timeout p0
 	[ "$(tail -n 1 p0.out | jq .peer)" -eq 2 ]
@@ -93,8 +93,8 @@ rounds() {
 
 @test "who ends earlier than others is named" {
 	net 2
-	party 0 --sync -w 3s < <(printf '{"text":"%s"}\n' a b)
-	party 1 --sync -w 3s < <(echo '{"text":"c"}')
+	party 0 --sync -w 5s < <(printf '{"text":"%s"}\n' a b)
+	party 1 --sync -w 5s < <(echo '{"text":"c"}')
 	finish p0
 	failed_with 6 peer_lost p0
 	grep -q "round 2 has no message of party 1, party-1" p0.err
@@ -110,9 +110,11 @@ rounds() {
 	party 2 --sync --quorum 2 <"$in"
 	for i in 0 1; do
 		hold "p$i"
-		party "$i" --sync --quorum 2 --round-timeout 300ms <"$in"
-		say "p$i" "{\"text\":\"$i\"}"
+		party "$i" --sync --quorum 2 --round-timeout 3s <"$in"
 	done
+	wait_event p0 peer.up '.peer == 1'
+	wait_event p1 peer.up '.peer == 0'
+	for i in 0 1; do say "p$i" "{\"text\":\"$i\"}"; done
 	wait_event p0 round '.missing == [2]'
 	wait_event p1 round '.missing == [2]'
 	say p2 '{"text":"too late"}' '{"text":"in time"}'
@@ -131,7 +133,7 @@ rounds() {
 	net 3
 	for i in 0 1; do
 		hold "p$i"
-		party "$i" -w 2s --quorum 2 <"$in"
+		party "$i" -w 5s --quorum 2 <"$in"
 	done
 	wait_event p0 error '.peer == 2 and .fatal == false'
 	wait_event p1 error '.peer == 2 and .fatal == false'
@@ -154,7 +156,7 @@ rounds() {
 	held[ready]=$fd
 	hold p0
 	start p0 snet-party -i 0 --ready-when bound --ready-fd 9 net/roster.json <"$in" 9>ready
-	read -r -t 10 -u "$fd"
+	read -r -t 60 -u "$fd"
 	quit p0
 	release p0
 	rm p0.in

@@ -1,4 +1,5 @@
 load helper
+load dns
 load party
 
 # Parties of a roster as separate processes, started in any order, killed, cut off and misconfigured.
@@ -120,7 +121,7 @@ taken() {
 	wait_event p0 stats '.peer == 2 and .queued_bytes > 0 and .dropped_messages > 0'
 	dropped=$(jq .dropped_messages <<<"$event")
 	release p0
-	timeout 20 cat <&"$slow" >slow.out &
+	timeout 60 cat <&"$slow" >slow.out &
 	reader=$!
 	wait_until heard_all
 	kill "$reader"
@@ -136,8 +137,8 @@ heard_all() {
 	net 2
 	jq -c '.session = "other"' net/roster.json >net/other.json
 	cp net/1.key other.key
-	start p0 snet-party -i 0 -w 2s net/roster.json
-	start p1 snet-party -i 1 -w 2s -k other.key net/other.json
+	start p0 snet-party -i 0 -w 5s net/roster.json
+	start p1 snet-party -i 1 -w 5s -k other.key net/other.json
 	finish p0
 	failed_with 3 config p0
 	finish p1
@@ -150,8 +151,8 @@ heard_all() {
 @test "another number of parties is refused by name" {
 	net 3
 	jq -c '.parties |= .[0:2]' net/roster.json >net/two.json
-	start p0 snet-party -i 0 -w 2s net/roster.json
-	start p1 snet-party -i 1 -w 2s net/two.json
+	start p0 snet-party -i 0 -w 5s net/roster.json
+	start p1 snet-party -i 1 -w 5s net/two.json
 	finish p1
 	failed_with 3 config p1
 	grep -q "2 parties here, 3 there" p1.err
@@ -160,8 +161,8 @@ heard_all() {
 
 @test "who does not come is named" {
 	net 3
-	start p0 snet-party -i 0 -w 2s net/roster.json
-	start p1 snet-party -i 1 -w 2s net/roster.json
+	start p0 snet-party -i 0 -w 5s net/roster.json
+	start p1 snet-party -i 1 -w 5s net/roster.json
 	wait_event p0 waiting '.for == "party-2"'
 	finish p0
 	failed_with 4 unreachable p0
@@ -219,7 +220,7 @@ heard_all() {
 @test "a party of another profile than the roster says is named" {
 	net 2
 	start_ready lst snet-listen -k net/0.key -r net/roster.json --profile stoffelnet-0.1 "127.0.0.1:$port"
-	start p1 snet-party -i 1 -w 2s net/roster.json
+	start p1 snet-party -i 1 -w 5s net/roster.json
 	finish p1
 	failed_with 3 config p1
 	grep -q "it speaks stoffelnet-0.1, and the roster says snet/1" p1.err
@@ -316,7 +317,7 @@ two_pids() {
 
 @test "what the programs of a net have started ends with them" {
 	for where in ">/dev/null" "2>/dev/null" ">/dev/null 2>&1"; do
-		run -0 timeout 20 snet-party --spawn 2 -f lines -- sh -c "sleep 1000 $where & echo \$! >>sleepers; echo hi"
+		run -0 timeout 60 snet-party --spawn 2 -f lines -- sh -c "sleep 1000 $where & echo \$! >>sleepers; echo hi"
 	done
 	while read -r pid; do
 		wait_until is_no_process "$pid"
@@ -326,4 +327,37 @@ two_pids() {
 
 is_no_process() {
 	! kill -0 "$1" 2>/dev/null
+}
+
+@test "the address of a party may be a name, which is looked up without being in the way of a signal" {
+	name_server
+	net 1
+	# shellcheck disable=SC2317,SC2034 # called by listens_at_names
+	at() {
+		jq -c --arg at "quic://$1:$port" '.parties[0].address = $at' net/roster.json >"net/$1.json"
+		command=(snet-party -i 0 "net/$1.json")
+	}
+	listens_at_names at
+}
+
+@test "what is wrong with the roster is said before what is wrong with the key" {
+	net 1
+	for bad in "none.json:No such file" "net:Is a directory"; do
+		run --separate-stderr -3 snet-party -q -i 0 "${bad%%:*}"
+		[[ $(jq -r .text <<<"${lines[-1]}") == "${bad%%:*}: ${bad#*:}"* ]]
+	done
+	run --separate-stderr -3 snet-party -q -i 7 net/roster.json
+	[ "$(jq -r .text <<<"${lines[-1]}")" = "net/roster.json: no party 7" ]
+	rm net/0.key
+	run --separate-stderr -3 snet-party -q -i 0 net/roster.json
+	failed_with 3 bad_key
+}
+
+@test "the last line counts the bad items of stdin" {
+	net 1
+	run --separate-stderr -8 snet-party -q -i 0 net/roster.json < <(printf '%s\n' '[]' '{"text":"good"}' null)
+	[ "$(jq -r .text <<<"${lines[-1]}")" = "2 bad items on stdin, the first: line 1: column 1: not an object" ]
+	[ "$(jq -r 'select(.event == "error" and (.fatal | not)).line' <<<"$output" | paste -sd ' ')" = "1 3" ]
+	run --separate-stderr -8 snet-party -q -i 0 net/roster.json <<<'[]'
+	[ "$(jq -r .text <<<"${lines[-1]}")" = "line 1: column 1: not an object" ]
 }

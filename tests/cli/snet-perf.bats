@@ -34,35 +34,53 @@ summary() {
 	jq -es "map(select(.event == \"perf.summary\") | $1) == [true]" <<<"$output" >&2
 }
 
-# What every transport does. The time is measured, not hoped for: figures must agree with each other.
-check_all() {
+# What every transport does: figures must agree with each other, always.
+check_shape() {
 	[ "$status" -eq 0 ]
 	[ "$(jq -rs 'map(.event) | unique | join(" ")' <<<"$output")" = "perf.result perf.summary" ]
 	[ "$(jq -r .event <<<"${lines[-1]}")" = perf.summary ]
 	jq -es 'all(.complete)' <<<"$output"
-	result latency '.count > 10 and .time_ms == 200 and .size == 64'
+	result latency ".time_ms == $1 and .size == 64"
 	result latency '.min_ns <= .p50_ns and .p50_ns <= .p90_ns and .p90_ns <= .p99_ns and .p99_ns <= .max_ns'
 	result latency '.min_ns > 1000 and .max_ns <= .time_ms * 1e6'
 	# one after another: as many as fit into the time, the first and the last perhaps in part
-	result latency '.mean_ns * .count <= 1.02 * .time_ms * 1e6 and .mean_ns * .count >= 0.2 * .time_ms * 1e6'
+	result latency '.mean_ns * .count <= 1.02 * .time_ms * 1e6'
 	result latency '([.histogram[][2]] | add) == .count and all(.histogram[]; .[0] <= .[1])'
 	result latency '.histogram[0][0] <= .min_ns and .histogram[-1][1] >= .max_ns'
 	result latency '(.per_s - .count * 1000 / .time_ms) | fabs < 1'
-	result rounds '.count > 10'
 	# figures are whole numbers per second
-	result send '.sent_bits_per_s > 1e6 and (.sent_bits_per_s / 8 / .size - .sent_messages_per_s | fabs <= 2)'
-	result receive '.received_bits_per_s > 1e6 and .sent_bits_per_s == null'
-	result both '.received_bits_per_s > 1e6 and .sent_bits_per_s > 1e6'
-	summary '.rtt_p50_ns > 0 and .rounds_per_s > 0 and .messages_per_s > 0 and .send_bits_per_s > 0'
-	summary '.receive_bits_per_s > 0 and .both_send_bits_per_s > 0 and .both_receive_bits_per_s > 0'
+	result send '.sent_bits_per_s / 8 / .size - .sent_messages_per_s | fabs <= 2'
+	result receive '.sent_bits_per_s == null'
+	result both true
 	summary ".tests == $(jq -s 'map(select(.event == "perf.result")) | length' <<<"$output")"
+}
+
+# And they are those of a machine that has time for it.
+is_swift() {
+	result latency '.count > 10 and .mean_ns * .count >= 0.2 * .time_ms * 1e6' &&
+		result rounds '.count > 10' &&
+		result send '.sent_bits_per_s > 1e6' &&
+		result receive '.received_bits_per_s > 1e6' &&
+		result both '.received_bits_per_s > 1e6 and .sent_bits_per_s > 1e6' &&
+		summary '.rtt_p50_ns > 0 and .rounds_per_s > 0 and .messages_per_s > 0 and .send_bits_per_s > 0' &&
+		summary '.receive_bits_per_s > 0 and .both_send_bits_per_s > 0 and .both_receive_bits_per_s > 0'
+}
+
+# every_test: asks for all; a busy machine may spoil a short measurement: then it is a longer one.
+every_test() {
+	local time
+	for time in 200 600 2000 5000; do
+		ask --time "${time}ms"
+		check_shape "$time"
+		if is_swift; then return; fi
+	done
+	return 1
 }
 
 @test "over quic: every test, one object each, a summary at the end" {
 	perf server quic
-	ask
+	every_test
 	[ -z "$stderr" ]
-	check_all
 	result handshakes '.count > 0 and .p50_ns > 0'
 	[ "$(jq -r 'select(.test == "messages").size' <<<"$output" | tr '\n' ' ')" = "64 1024 16384 " ]
 	summary '.transport == "quic"'
@@ -70,16 +88,14 @@ check_all() {
 
 @test "over tcp: every test" {
 	perf server tcp
-	ask
-	check_all
+	every_test
 	result handshakes '.count > 0'
 	jq -es 'all(.lost_messages == null and .wire_p50_ns == null)' <<<"$output"
 }
 
 @test "over udp: every test but handshakes, what was lost, and the time on the wire" {
 	perf server udp
-	ask
-	check_all
+	every_test
 	[ -z "$(jq -r 'select(.test == "handshakes")' <<<"$output")" ]
 	result send '.lost_messages >= 0'
 	# what the kernel saw is within what the program saw
@@ -132,15 +148,20 @@ latency 4096 3 200" ]
 	perf server quic
 	ask -T latency --time 500ms --omit 100ms --every 100ms
 	[ "$status" -eq 0 ]
-	[ "$(jq -s 'map(select(.event == "perf.interval")) | length' <<<"$output")" -ge 4 ]
+	[ "$(jq -s 'map(select(.event == "perf.interval")) | length' <<<"$output")" -ge 2 ]
 	jq -es 'map(select(.event == "perf.interval")) | .[0].omitted and (.[-1].omitted | not)' <<<"$output"
 	jq -es 'map(select(.event == "perf.interval").at_ms) | . == sort and .[-1] >= 600' <<<"$output"
 	# all that was counted in intervals is in the result, but for those that were left out
 	jq -es 'map(select(.event == "perf.interval")) as $i | (.[] | select(.event == "perf.result").count) as $n |
 		([$i[].count] | add) >= $n and ([$i[] | select(.omitted | not).count] | add) <= $n' <<<"$output"
 	# as often as that, also when it is less than a server reports
-	ask -T latency --time 400ms --every 20ms
-	[ "$(jq -s 'map(select(.event == "perf.interval")) | length' <<<"$output")" -ge 12 ]
+	local time
+	for time in 400 1000 3000; do
+		ask -T latency --time "${time}ms" --every 20ms
+		[ "$status" -eq 0 ]
+		if [ "$(jq -s 'map(select(.event == "perf.interval")) | length' <<<"$output")" -ge $((time * 3 / 100)) ]; then break; fi
+		[ "$time" -lt 3000 ] # a busy machine may be late
+	done
 	ask -T both --time 300ms --every 100ms
 	jq -es 'map(select(.event == "perf.interval")) | any(.sent_bits_per_s > 0) and any(.received_bits_per_s > 0)' \
 		<<<"$output"
@@ -151,12 +172,20 @@ latency 4096 3 200" ]
 	local server=$addr key=${addr#*#}
 	start_ready link snet-link -q --rtt 20ms --rate 80mbit --mtu 1500 --listen 127.0.0.1:0 --to "${server%#*}"
 	addr=quic://$(jq -r 'select(.event == "listening").address' "$BATS_TEST_TMPDIR/link.out" | sed 's,.*://,,')#$key
-	ask -T latency -T rounds -T send --time 1s --omit 300ms
-	[ "$status" -eq 0 ]
-	result latency '.p50_ns >= 20e6 and .p50_ns < 40e6'
-	# lockstep needs one way, not both
-	result rounds '.per_s <= 101 and .per_s > 30'
-	result send '.sent_bits_per_s < 96e6 and .sent_bits_per_s > 20e6'
+	local time
+	for time in 1 2 4; do
+		ask -T latency -T rounds -T send --time "${time}s" --omit 300ms
+		[ "$status" -eq 0 ]
+		result latency '.p50_ns >= 20e6'
+		# lockstep needs one way, not both
+		result rounds '.per_s <= 101'
+		result send '.sent_bits_per_s < 96e6'
+		# and no slower than that, if the machine has time for it
+		if result latency '.p50_ns < 40e6' && result rounds '.per_s > 30' && result send '.sent_bits_per_s > 20e6'; then
+			return
+		fi
+	done
+	return 1
 }
 
 @test "a server that is busy says so, and until when: status 10" {
@@ -236,9 +265,7 @@ lost() {
 		run --separate-stderr snet-perf -q --insecure --time 100ms -w 0 "$addr"
 		failed_with 4 unreachable
 	done
-	perf server tcp
-	port=${addr##*:}
-	quit server
+	ports 1
 	start ask snet-perf -q --insecure --time 100ms -T latency "tcp://127.0.0.1:$port"
 	wait_event ask waiting
 	start server snet-perf -q --insecure --serve "tcp://127.0.0.1:$port"
@@ -282,7 +309,7 @@ asked() {
 		before=$SECONDS
 		quit $who
 		[ "$status" -eq 0 ]
-		[ $((SECONDS - before)) -le 2 ]
+		[ $((SECONDS - before)) -le 4 ]
 	done
 	run --separate-stderr snet-perf -q --insecure --serve quic://no.example.test:0
 	failed_with 4 cannot_resolve
@@ -366,9 +393,14 @@ asked() {
 	perf third tcp
 	ask -T send -s 16MiB --parallel 17
 	failed_with 10 policy
-	ask -T latency -s 16MiB --parallel 2 --time 1s
-	[ "$status" -eq 0 ]
-	result latency '.count > 0 and .parallel == 2'
+	local time
+	for time in 1 5 20; do # a busy machine may need so long for the first
+		ask -T latency -s 16MiB --parallel 2 --time "${time}s"
+		[ "$status" -eq 0 ]
+		result latency '.parallel == 2'
+		if result latency '.count > 0'; then return; fi
+	done
+	return 1
 }
 
 @test "who does not read what he asks for costs a server no more than a few messages" {
@@ -626,19 +658,12 @@ while True:
 # net N: a roster of N parties on free ports, in $net.
 net() {
 	net=$BATS_TEST_TMPDIR/net
-	local at=()
-	mapfile -t at < <(python3 - "$1" <<-'END'
-	import socket, sys
-	s = [socket.socket(socket.AF_INET, socket.SOCK_DGRAM) for _ in range(int(sys.argv[1]))]
-	for x in s: x.bind(("127.0.0.1", 0))
-	for x in s: print("--at\nquic://127.0.0.1:%d" % x.getsockname()[1])
-	END
-	)
-	snet-keygen --net "$1" -d "$net" "${at[@]}" >/dev/null
+	ports "$1"
+	snet-keygen --net "$1" -d "$net" --at "quic://127.0.0.1:$port" >/dev/null
 }
 
 party() {
-	start "p$1" snet-perf -q -r "$net/roster.json" -i "$1" -k "$net/$1.key" --keep-alive 200ms "${@:2}"
+	start "p$1" snet-perf -q -r "$net/roster.json" -i "$1" -k "$net/$1.key" --keep-alive 1s "${@:2}"
 }
 
 @test "--roster: all pairs of three, one after another, and all three in lockstep" {
@@ -712,7 +737,7 @@ party() {
 @test "--roster: who is missing is said, and not waited for longer than --wait" {
 	command -v python3 >/dev/null || skip "no python3"
 	net 3
-	party 0 -w 1500ms -T latency
+	party 0 -w 5s -T latency
 	party 1 -T latency
 	wait_event p0 waiting '.for == "2"'
 	finish p0

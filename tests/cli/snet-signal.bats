@@ -1,5 +1,6 @@
 # snet-signal: rooms, what is kept, who may come in, strangers, and the pipe.
 load helper
+load dns
 
 # serve NAME ARGS...: a server; $addr is its ws:// address, $http the same for curl
 serve() {
@@ -125,9 +126,7 @@ print(got.hex())
 }
 
 @test "a pipe waits for its server, and says so only when asked" {
-	serve first
-	port=${addr##*:}
-	quit first
+	ports 1
 	hold early
 	start early snet-signal -v -w 20s "ws://127.0.0.1:$port/r" <"$in"
 	wait_until grep -q 'waiting for=' "$BATS_TEST_TMPDIR/early.err"
@@ -284,7 +283,7 @@ print(got.hex())
 }
 
 @test "who does not read makes the room wait, and then leaves it" {
-	serve server --queue 64k --timeout 1s
+	serve server --queue 64k --timeout 3s
 	member alice r
 	hold slow
 	start_ready_at slow snet-signal "$addr/r" <"$in"
@@ -409,4 +408,11 @@ asyncio.run(main())'
 	serve server
 	run snet-signal --listen "${addr#ws://}"
 	failed_with 4 cannot_bind
+}
+
+@test "it listens at a name, which is looked up without being in the way of a signal" {
+	name_server
+	# shellcheck disable=SC2317,SC2034 # called by listens_at_names
+	at() { command=(snet-signal --listen "$1:0"); }
+	listens_at_names at
 }

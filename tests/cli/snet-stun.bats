@@ -1,4 +1,5 @@
 load helper
+load dns
 
 # A server with two addresses, both in $addr and $addr2.
 serve() {
@@ -41,7 +42,7 @@ while True:
 	[ "stun:$(field stun.mapped address)" = "$addr" ]
 	[ "$(field stun.mapped mapped)" = "$(field stun.mapped local)" ]
 	[ "$(field stun.mapped requests)" -eq 1 ]
-	[ "$(field stun.mapped rtt_us)" -lt 1000000 ]
+	[ "$(field stun.mapped rtt_us)" -lt 5000000 ]
 	[ "$(field stun.nat nat)" = public ]
 	[ "$(field stun.nat mapping)" = unknown ]
 	[ "$(field stun.nat port_preserved)" = true ]
@@ -182,6 +183,66 @@ while True:
 	[ "$status" -eq 0 ]
 }
 
+@test "a server at a name looks it up, says when it is unknown, and can be ended while it asks" {
+	name_server
+	start_ready server snet-stun --serve here.example.test:0
+	[[ $addr == stun:127.0.0.1:* ]]
+	snet-stun "$addr"
+	for signal in TERM INT; do
+		start silent snet-stun --serve "silent-$signal.example.test:0"
+		wait_until grep -q "^silent-$signal" "$BATS_TEST_TMPDIR/dns.out"
+		before=$SECONDS
+		kill -s "$signal" "${pid[silent]}"
+		finish silent
+		[ "$status" -eq 0 ]
+		[ $((SECONDS - before)) -le 4 ]
+		! has_event silent listening
+	done
+	run --separate-stderr snet-stun --serve 127.0.0.1:0 --serve no.example.test:0
+	failed_with 4 cannot_resolve
+	[[ $(jq -r .text <<<"${lines[-1]}") == *"no.example.test"* ]]
+}
+
+# Of several clients at once, and several requests of each: more than are looked at together, and in one train.
+@test "everyone who asks at once has an answer, to every request and no other" {
+	command -v python3 >/dev/null || skip "no python3"
+	start_ready server snet-stun --serve 127.0.0.1:0
+	run python3 -c "
+import socket, struct, sys
+CLIENTS, EACH = 5, 100
+def ask(c, i, n): # of another length each few, so that the answers are too
+    extra = struct.pack('>HH', 0x8022, 4 * n) + b'x' * 4 * n if n else b''
+    return struct.pack('>HHI', 1, len(extra), 0x2112a442) + struct.pack('>4xII', c, i) + extra
+clients = []
+for c in range(CLIENTS):
+    s = socket.socket(socket.AF_INET, socket.SOCK_DGRAM)
+    s.connect(('127.0.0.1', int(sys.argv[1])))
+    s.settimeout(10)
+    clients.append(s)
+for i in range(EACH):
+    for c, s in enumerate(clients):
+        s.send(ask(c, i, i // 7 % 3))
+for c, s in enumerate(clients):
+    ip, port = s.getsockname()
+    mapped = struct.pack('>HHBBHI', 0x20, 8, 0, 1, port ^ 0x2112, 0x7f000001 ^ 0x2112a442)
+    seen = set()
+    for _ in range(EACH):
+        a = s.recv(2048)
+        kind, length, cookie, who, which = struct.unpack('>HHI4xII', a[:20])
+        assert (kind, cookie, who, len(a)) == (0x101, 0x2112a442, c, 20 + length), a
+        assert mapped in a and len(a) <= 3 * len(ask(c, which, which // 7 % 3)), a
+        seen.add(which)
+    assert seen == set(range(EACH))
+    s.setblocking(False)
+    try:
+        s.recv(2048)
+        sys.exit('one answer too many')
+    except BlockingIOError:
+        pass
+" "${addr##*:}"
+	[ "$status" -eq 0 ] || { echo "$output"; return 1; }
+}
+
 @test "an address in use is said" {
 	start_ready server snet-stun --serve 127.0.0.1:0
 	run --separate-stderr snet-stun --serve "$addr"
@@ -207,11 +268,11 @@ while True:
 @test "coturn's clients understand us, and we its server" {
 	command -v turnutils_natdiscovery >/dev/null || skip "no coturn"
 	serve server
-	run timeout 20 turnutils_natdiscovery -m -p "${addr##*:}" 127.0.0.1
+	run timeout 60 turnutils_natdiscovery -m -p "${addr##*:}" 127.0.0.1
 	[[ $output == *"NAT with Endpoint Independent Mapping!"* ]]
-	run timeout 20 turnutils_natdiscovery -f -p "${addr##*:}" 127.0.0.1
+	run timeout 60 turnutils_natdiscovery -f -p "${addr##*:}" 127.0.0.1
 	[[ $output == *"NAT with Endpoint Independent Filtering!"* ]]
-	run timeout 20 turnutils_stunclient -p "${addr##*:}" 127.0.0.1
+	run timeout 60 turnutils_stunclient -p "${addr##*:}" 127.0.0.1
 	[[ $output == *"UDP reflexive addr: 127.0.0.1:"* ]]
 	[[ $output == *"RFC 5780 response 3"* ]]
 }

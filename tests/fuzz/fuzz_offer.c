@@ -20,6 +20,7 @@ int LLVMFuzzerTestOneInput(const uint8_t *p, size_t n)
 		return 0;
 	assert(o.what != SNET_OFFER_CANDIDATE || !strncmp(o.candidate, "candidate:", 10));
 	assert(o.what == SNET_OFFER_CANDIDATE || !*o.candidate);
+	assert(o.what != SNET_OFFER_PUNCH || o.punch.delay_ms <= SNET_OFFER_DELAY_MAX);
 	snet_offer_print(&o, &b);
 	if (o.what == SNET_OFFER_CREDENTIALS && (!*o.ufrag || !*o.pwd)) { /* half, of SDP */
 		assert(b.bad && (*o.ufrag || *o.pwd));
@@ -29,6 +30,12 @@ int LLVMFuzzerTestOneInput(const uint8_t *p, size_t n)
 		       !strcmp(o.pwd, again.pwd) && !strcmp(o.candidate, again.candidate));
 		assert(!strcmp(o.from, again.from) && !strcmp(o.to, again.to) &&
 		       !strcmp(o.call, again.call));
+		assert(!strcmp(o.remote_ufrag, again.remote_ufrag) &&
+		       o.punch.ack == again.punch.ack && o.punch.id == again.punch.id &&
+		       o.punch.delay_ms == again.punch.delay_ms);
+		assert(o.punch.target.sa.sa_family == again.punch.target.sa.sa_family);
+		assert(o.punch.target.sa.sa_family == AF_UNSPEC ||
+		       snet_addr_eq(&o.punch.target, &again.punch.target));
 	}
 	snet_buf_free(&b);
 	return 0;

@@ -22,9 +22,9 @@ in_ns() {
 	ip netns exec "$lab-$1" "${@:2}"
 }
 
-# until_true COMMAND...: at most 5 s.
+# until_true COMMAND...: at most 30 s.
 until_true() {
-	local deadline=$((SECONDS + 5))
+	local deadline=$((SECONDS + 30))
 	until "$@" 2>/dev/null; do
 		[ "$SECONDS" -lt "$deadline" ] || return 1
 		sleep 0.02

@@ -86,6 +86,10 @@ static void print_totals(void)
 	       (unsigned long long)t->changes, (unsigned long long)t->restarts,
 	       (unsigned long long)t->deceits, (unsigned long long)t->cuts,
 	       (unsigned long long)t->conflicts, (unsigned long long)t->met);
+	printf("# %llu pacts to punch, %llu of them to the moment, both sides at most %llu us "
+	       "apart\n",
+	       (unsigned long long)t->pacts, (unsigned long long)t->pacts_exact,
+	       (unsigned long long)t->apart_max_us);
 	if (t->paths)
 		printf("# both had selected after %llu ms on average, %llu ms at most\n",
 		       (unsigned long long)(t->took_ms / t->paths),

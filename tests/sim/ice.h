@@ -5,6 +5,7 @@
 #define TESTS_SIM_ICE_H
 
 #include "nat/agent.h"
+#include "nat/punch_pact.h"
 
 #define BASES_MAX 12
 #define NATS_MAX 5
@@ -85,11 +86,36 @@ struct side {
 	bool local_done;
 };
 
+#define PACT_LINES 16
+
+struct pact_line {
+	snet_time at;
+	int to;
+	struct snet_pact_word w;
+};
+
+struct pact_side {
+	struct snet_pact pact;
+	snet_time wants, asks; /* to be; SNET_NEVER: not, or it was */
+	snet_time since, begun;
+	bool agreed;
+};
+
+struct pacts {
+	struct pact_side side[2];
+	snet_time way[2], jitter, last[2]; /* of lines; last: that arrives */
+	double loss;
+	uint64_t random;
+	struct pact_line lines[PACT_LINES];
+	unsigned lines_n;
+};
+
 struct sim {
 	uint64_t seed, random, order;
 	struct plan plan;
 	struct net net;
 	struct side sides[2];
+	struct pacts pacts;   /* of the first generation */
 	struct event *events; /* a heap */
 	size_t events_n;
 	snet_time now, both; /* both: since when both are started */
@@ -100,7 +126,7 @@ struct sim {
 
 extern struct totals {
 	uint64_t seeds, paths, direct, relayed, none, packets, lost, changes, restarts, cuts,
-		deceits, conflicts, met, took_ms, took_max_ms;
+		deceits, conflicts, met, took_ms, took_max_ms, pacts, pacts_exact, apart_max_us;
 } totals;
 
 /* ---- ice.c */
@@ -130,6 +156,12 @@ void plan_say(struct sim *s);
 bool plan_has_path(struct sim *s);
 /* The candidates of a side, in the order they are found, and after how long. */
 size_t plan_candidates(struct sim *s, int side, struct snet_local *out, snet_time *after);
+
+/* ---- ice_pact.c: when to punch */
+void pact_plan(struct sim *s);
+snet_time pact_deadline(const struct sim *s);
+void pact_step(struct sim *s); /* at the deadline */
+void pact_check(struct sim *s);
 
 /* ---- ice_world.c */
 void world_run(struct sim *s);

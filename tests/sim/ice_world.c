@@ -308,12 +308,21 @@ static void run_until(struct sim *s, snet_time end)
 				due = i;
 			}
 		}
+		if (pact_deadline(s) < at) {
+			at = pact_deadline(s);
+			due = 2;
+		}
 		if (s->events_n && s->events[0].at <= at && s->events[0].at < end) {
 			struct event e = pop(s);
 
 			s->now = e.at;
 			if (!put_off(s, &e))
 				happen(s, &e);
+		} else if (due == 2) {
+			s->now = at > s->now ? at : s->now;
+			pact_step(s);
+			drain(s, 0);
+			drain(s, 1);
 		} else if (due >= 0) {
 			if (at < s->now)
 				ice_fail(s, "agent %d has a deadline in the past", due);
@@ -502,6 +511,7 @@ static void count_time(const struct sim *s)
 
 static void first_generation(struct sim *s)
 {
+	pact_plan(s);
 	/* Theory needs the candidates: those of both are there, soon after the later start. */
 	run_until(s, s->both + SNET_SEC);
 	if (!s->failed && (!s->sides[0].local_done || !s->sides[1].local_done))
@@ -515,6 +525,8 @@ static void first_generation(struct sim *s)
 	if (!s->failed)
 		check_decided(s);
 	check_same(s);
+	if (!s->failed)
+		pact_check(s);
 	if (!s->failed && s->path)
 		count_time(s);
 }

@@ -70,7 +70,7 @@ void net_assert_in(const struct net_conn *c, unsigned stream, const void *p, siz
 
 /* So many turns of the loop, none of which waits. */
 void net_turns(struct snet_loop *l, unsigned n);
-/* Until done says so; fails the test after 20 seconds. */
+/* Until done says so; fails the test after two minutes. */
 void net_until(struct snet_loop *l, bool (*done)(void *user), void *user);
 /* Until the clock of the loop has moved on by d. */
 void net_pass(struct snet_loop *l, snet_time d);

@@ -281,6 +281,6 @@ int main(void)
 		cmocka_unit_test(words_may_be_json_too),
 	};
 
-	alarm(30); /* whatever hangs */
+	alarm(240); /* whatever hangs */
 	return cmocka_run_group_tests(tests, NULL, NULL);
 }

@@ -26,7 +26,7 @@ static struct bench {
 	uint8_t room[64 << 10];
 	struct snet_buf got;
 	struct snet_error error;
-	int drains, sink_errors, source_errors, eofs, turns;
+	int drains, stalls, sink_errors, source_errors, eofs, turns;
 	bool free_in_callback, pause_in_callback;
 	size_t stop_at;
 	struct snet_timer timer;
@@ -48,7 +48,15 @@ static void on_sink_error(struct sink *s, const struct snet_error *err, void *us
 	snet_loop_stop(b.loop);
 }
 
-static const struct sink_events sink_events = { on_drain, on_sink_error };
+static void on_stall(struct sink *s, void *user)
+{
+	(void)user;
+	assert_true(sink_is_full(s));
+	b.stalls++;
+	snet_loop_stop(b.loop);
+}
+
+static const struct sink_events sink_events = { on_drain, on_sink_error, on_stall };
 
 static uint8_t *room(size_t *n, void *user)
 {
@@ -295,6 +303,42 @@ static void a_reader_who_does_not_read_makes_it_full(void **state)
 	assert_false(sink_is_full(b.sink));
 }
 
+static void stop_at_time(struct snet_timer *t, snet_time now)
+{
+	(void)now;
+	snet_loop_stop(t->user);
+}
+
+/* Who reads a little of it now and then is slow; who reads nothing is told of, once until he
+ * does. */
+static void a_reader_who_reads_nothing_is_told_of_once(void **state)
+{
+	static uint8_t piece[64 << 10];
+	struct snet_timer later = { .fn = stop_at_time, .user = b.loop };
+	snet_time start = snet_now();
+	int fd[2];
+
+	(void)state;
+	assert_int_equal(pipe(fd), 0);
+	open_sink(fd[1], true, sizeof(piece));
+	while (sink_waiting(b.sink) < 2 * SINK_HIGH)
+		assert_int_equal(put(piece, sizeof(piece)), SNET_OK);
+	snet_timer_set(b.loop, &later, start + SINK_STALL / 2);
+	snet_loop_run(b.loop);
+	assert_true(read(fd[0], b.room, sizeof(b.room)) > 0);
+	snet_loop_run(b.loop);
+	assert_int_equal(b.stalls, 1);
+	assert_true(snet_now() >= start + 3 * SINK_STALL / 2);
+	snet_timer_set(b.loop, &later, snet_now() + 5 * SINK_STALL / 4);
+	snet_loop_run(b.loop);
+	assert_int_equal(b.stalls, 1);
+	assert_true(read(fd[0], b.room, sizeof(b.room)) > 0);
+	snet_loop_run(b.loop);
+	assert_int_equal(b.stalls, 2);
+	assert_int_equal(b.drains, 0);
+	close(fd[0]);
+}
+
 static void there_is_a_ceiling(void **state)
 {
 	static uint8_t piece[4096];
@@ -533,6 +577,7 @@ int main(void)
 		T(small_pieces_wait_for_the_end_of_the_turn),
 		T(what_is_built_in_place_arrives),
 		T(a_reader_who_does_not_read_makes_it_full),
+		T(a_reader_who_reads_nothing_is_told_of_once),
 		T(there_is_a_ceiling),
 		T(a_reader_who_is_gone_is_one_error),
 		T(a_full_disk_is_an_error_in_words),

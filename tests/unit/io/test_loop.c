@@ -1,6 +1,7 @@
-/* io/loop: tasks, timers, descriptors, signals, children, and the way in for other threads. */
+/* io/loop: tasks, timers, descriptors, signals, children, and ways in for other threads. */
 #include <setjmp.h>
 #include <stdarg.h>
+#include <stdatomic.h>
 #include <stddef.h>
 #include <stdint.h>
 #include <stdio.h>
@@ -9,6 +10,8 @@
 
 #include <fcntl.h>
 #include <pthread.h>
+#include <sched.h>
+#include <semaphore.h>
 #include <signal.h>
 #include <sys/socket.h>
 #include <sys/wait.h>
@@ -17,10 +20,11 @@
 #include <cmocka.h>
 
 #include "base/err.h"
+#include "io/child.h"
 #include "io/loop.h"
 #include "support/torture.h"
 
-#define PATIENCE (20 * SNET_SEC)
+#define PATIENCE (120 * SNET_SEC)
 
 static struct snet_loop *loop;
 static char said[64]; /* what happened, in order */
@@ -651,6 +655,242 @@ static void what_was_posted_and_never_ran_is_freed(void **state)
 	/* LeakSanitizer looks */
 }
 
+/* ---- borrowed while it sleeps */
+
+static sem_t asleep;
+static atomic_uint naps;
+
+static void on_sleep(void *user)
+{
+	(void)user;
+	atomic_fetch_add(&naps, 1);
+	sem_post(&asleep);
+}
+
+/* Runs guest in another thread once the loop sleeps; what it returns is what went wrong. */
+static void run_with(void *(*guest)(void *arg), void *arg)
+{
+	pthread_t t;
+	void *failed;
+
+	sem_init(&asleep, 0, 0);
+	atomic_store(&naps, 0);
+	snet_loop_share(loop, on_sleep, NULL);
+	assert_false(snet_loop_borrow(loop)); /* it does not sleep: it does not run */
+	assert_int_equal(pthread_create(&t, NULL, guest, arg), 0);
+	run();
+	assert_int_equal(pthread_join(t, &failed), 0);
+	if (failed)
+		fail_msg("%s", (char *)failed);
+	sem_destroy(&asleep);
+}
+
+/* false: it did not come to sleep. */
+static bool borrow(void)
+{
+	sem_wait(&asleep);
+	for (int i = 0; i < 10000; i++) {
+		if (snet_loop_borrow(loop))
+			return true;
+		sched_yield();
+	}
+	return false;
+}
+
+struct chore {
+	struct snet_task task;
+	unsigned left;                /* how often it defers itself */
+	pthread_t guest, first, last; /* who borrows; who runs it, first and last */
+};
+
+static void on_chore(struct snet_task *t)
+{
+	struct chore *c = t->user;
+
+	say('c');
+	if (strlen(said) == 1)
+		c->first = pthread_self();
+	c->last = pthread_self();
+	if (c->left--)
+		snet_task_defer(loop, t);
+	else
+		snet_loop_stop(loop);
+}
+
+static void *do_chores(void *arg)
+{
+	struct chore *c = arg;
+
+	if (!borrow())
+		return "a loop that sleeps could not be borrowed";
+	if (snet_loop_borrow(loop))
+		return "it was borrowed twice";
+	c->guest = pthread_self();
+	snet_task_init(&c->task, on_chore, c);
+	snet_task_defer(loop, &c->task);
+	snet_loop_give_back(loop);
+	return NULL;
+}
+
+static void who_borrows_a_loop_runs_its_tasks_and_leaves_it_the_rest(void **state)
+{
+	struct chore c = { .left = 20 };
+
+	(void)state;
+	run_with(do_chores, &c);
+	assert_int_equal(strlen(said), 21);
+	assert_true(pthread_equal(c.first, c.guest));
+	assert_true(pthread_equal(c.last, pthread_self()));
+}
+
+static void on_awake(struct snet_timer *t, snet_time now)
+{
+	(void)now;
+	*(bool *)t->user = snet_loop_borrow(loop);
+	snet_loop_stop(loop);
+}
+
+static void *set_timer(void *arg)
+{
+	struct snet_timer *t = arg;
+
+	if (!borrow())
+		return "a loop that sleeps could not be borrowed";
+	if (snet_timer_set(loop, t, snet_loop_now(loop) + 5 * SNET_MS))
+		return "out of memory";
+	snet_loop_give_back(loop);
+	return NULL;
+}
+
+static void a_loop_that_sleeps_longer_is_woken_for_a_timer(void **state)
+{
+	bool got_it = true;
+	struct snet_timer t = { .fn = on_awake, .user = &got_it };
+
+	(void)state;
+	run_with(set_timer, &t);
+	assert_false(got_it); /* while it was awake */
+}
+
+static void *move_timers(void *arg)
+{
+	struct snet_timer *t = arg, *much_later = t + 1;
+
+	if (!borrow())
+		return "a loop that sleeps could not be borrowed";
+	snet_loop_give_back(loop);
+	for (unsigned i = 0; i < 100; i++) {
+		while (!snet_loop_borrow(loop))
+			sched_yield();
+		if (snet_timer_set(loop, much_later, snet_loop_now(loop) + (2 + i) * PATIENCE))
+			return "out of memory";
+		snet_loop_give_back(loop);
+	}
+	while (!snet_loop_borrow(loop))
+		sched_yield();
+	if (snet_timer_set(loop, t, snet_loop_now(loop)))
+		return "out of memory";
+	snet_loop_give_back(loop);
+	return NULL;
+}
+
+static void a_timer_that_can_wait_does_not_wake_a_loop(void **state)
+{
+	bool got_it = true;
+	struct snet_timer t[2] = { { .fn = on_awake, .user = &got_it }, { .fn = on_patience } };
+
+	(void)state;
+	run_with(move_timers, t);
+	snet_timer_stop(loop, &t[1]);
+	assert_true(atomic_load(&naps) < 10);
+}
+
+static void on_wanted(struct snet_io *io, int ready, void *user)
+{
+	(void)user;
+	assert_int_equal(ready, SNET_WRITE);
+	snet_io_want(io, 0);
+	snet_loop_stop(loop);
+}
+
+static void *want(void *io)
+{
+	if (!borrow())
+		return "a loop that sleeps could not be borrowed";
+	snet_io_want(io, SNET_WRITE);
+	snet_loop_give_back(loop);
+	return NULL;
+}
+
+static void a_loop_looks_at_what_was_wanted_while_it_slept(void **state)
+{
+	struct snet_io *io;
+	int fd[2];
+
+	(void)state;
+	assert_int_equal(pipe(fd), 0);
+	io = snet_io_new(loop, fd[1], on_wanted, NULL);
+	run_with(want, io);
+	snet_io_free(io);
+	close(fd[0]);
+	close(fd[1]);
+}
+
+#define RINGS 20
+
+static atomic_bool enough;
+
+static void on_ring_again(struct snet_timer *t, snet_time now)
+{
+	if (++*(unsigned *)t->user < RINGS)
+		snet_timer_set(loop, t, now + SNET_MS);
+	else
+		snet_loop_stop(loop);
+}
+
+static void *borrow_for_ever(void *got)
+{
+	while (!atomic_load(&enough)) {
+		if (!snet_loop_borrow(loop))
+			continue;
+		++*(unsigned *)got;
+		snet_loop_give_back(loop);
+	}
+	return NULL;
+}
+
+static void *two_who_borrow(void *arg)
+{
+	unsigned *got = arg;
+	pthread_t other;
+
+	if (pthread_create(&other, NULL, borrow_for_ever, &got[1]))
+		return "no thread";
+	borrow_for_ever(&got[0]);
+	pthread_join(other, NULL);
+	return NULL;
+}
+
+static void those_who_borrow_a_loop_all_the_time_do_not_keep_it(void **state)
+{
+	unsigned rings = 0, got[2] = { 0 };
+	struct snet_timer t = { .fn = on_ring_again, .user = &rings };
+	pthread_t guests;
+
+	(void)state;
+	sem_init(&asleep, 0, 0);
+	atomic_store(&enough, false);
+	snet_loop_share(loop, on_sleep, NULL);
+	snet_timer_set(loop, &t, snet_now());
+	assert_int_equal(pthread_create(&guests, NULL, two_who_borrow, got), 0);
+	run();
+	atomic_store(&enough, true);
+	pthread_join(guests, NULL);
+	assert_int_equal(rings, RINGS);
+	assert_true(got[0] + got[1] > 0);
+	sem_destroy(&asleep);
+}
+
 /* ---- */
 
 static int make(void *user)
@@ -725,6 +965,11 @@ int main(void)
 		TEST(a_child_that_is_not_ours_is_refused),
 		TEST(posts_from_another_thread_run_here_in_order),
 		TEST(what_was_posted_and_never_ran_is_freed),
+		TEST(who_borrows_a_loop_runs_its_tasks_and_leaves_it_the_rest),
+		TEST(a_loop_that_sleeps_longer_is_woken_for_a_timer),
+		TEST(a_timer_that_can_wait_does_not_wake_a_loop),
+		TEST(a_loop_looks_at_what_was_wanted_while_it_slept),
+		TEST(those_who_borrow_a_loop_all_the_time_do_not_keep_it),
 		cmocka_unit_test(out_of_memory_is_an_error_everywhere),
 	};
 

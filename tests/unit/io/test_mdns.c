@@ -24,7 +24,7 @@
 #include "io/resolve.h"
 #include "support/torture.h"
 
-#define PATIENCE (20 * SNET_SEC)
+#define PATIENCE (120 * SNET_SEC)
 #define NAME "2c4a7b1e-6b4e-4f0a-9d51-0d3bb5b7a6f1.local"
 #define LINK "mdns0"
 #define ANSWER_MAX 512

@@ -17,7 +17,7 @@
 #include "io/resolve.h"
 #include "support/torture.h"
 
-#define PATIENCE (20 * SNET_SEC)
+#define PATIENCE (120 * SNET_SEC)
 #define REPLY_MAX 1024
 
 enum { A = 1, CNAME = 5, AAAA = 28, SRV = 33 };
@@ -696,9 +696,9 @@ static void on_answer(const struct snet_addr *v, size_t n, const struct snet_err
 	snet_loop_stop(loop);
 }
 
-static int live(void *user)
+static int live_within(void *user, snet_time most)
 {
-	struct snet_resolve_opts o = opts(user, AF_INET, 100 * SNET_MS);
+	struct snet_resolve_opts o = opts(user, AF_INET, most);
 	struct question q = { 0 };
 	int rc = snet_resolve_new(&q.r, loop, &o, on_answer, &q, NULL);
 
@@ -706,6 +706,14 @@ static int live(void *user)
 		return rc;
 	snet_loop_run(loop);
 	return q.err.code;
+}
+
+/* What failed is given up in time; whoever succeeds may need more, on a busy machine. */
+static int live(void *user)
+{
+	int rc = live_within(user, 100 * SNET_MS);
+
+	return rc && !torture_struck() ? live_within(user, 10 * SNET_SEC) : rc;
 }
 
 static void it_survives_without_memory(void **state)

@@ -2,8 +2,12 @@
 #include <stdarg.h>
 #include <stddef.h>
 #include <stdint.h>
+#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+
+#include <sys/socket.h>
+#include <unistd.h>
 
 #include <cmocka.h>
 
@@ -112,7 +116,7 @@ static void say(const struct snet_offer *o, void *user)
 	int rc = snet_connect_envelope_say(&s->saying, o, &s->waiting);
 
 	assert_true(rc == SNET_OK || rc == SNET_EAGAIN);
-	assert_int_equal(!rc, o->what == SNET_OFFER_END);
+	assert_int_equal(!rc, o->what == SNET_OFFER_END || o->what == SNET_OFFER_PUNCH);
 	flush(s);
 }
 
@@ -391,21 +395,36 @@ static void a_hostile_list_is_cut_or_refused(void **state)
 	snet_buf_free(&out);
 }
 
+/* When to punch, before there is anybody to do it with: it is no error, as when it is too late.
+ */
+static void hear_too_early(void)
+{
+	struct snet_error err = { 0 };
+	size_t n;
+	uint8_t *p = vector("PunchRequest v4", &n);
+
+	assert_int_equal(snet_connect_envelope_hear(a.c, p, n, &err), SNET_OK);
+	assert_int_equal(snet_connect_envelope_hear(a.c, p, n - 1, &err), SNET_EPROTO);
+	assert_int_equal(a.waiting.n, 0);
+	free(p);
+}
+
 static void what_is_no_list_is_refused(void **state)
 {
-	static const char *const others[] = { "PunchRequest v4", "Heartbeat", "HoneyBadger([])",
+	static const char *const others[] = { "Heartbeat", "HoneyBadger([])",
 					      "NodeListRequest" };
 	struct snet_buf out = SNET_BUF(1000);
 	struct snet_error err = { 0 };
 	size_t n;
 
 	(void)state;
-	for (size_t i = 0; i < 4; i++) {
+	for (size_t i = 0; i < 3; i++) {
 		uint8_t *p = vector(others[i], &n);
 
 		assert_int_equal(snet_connect_envelope_hear(a.c, p, n, &err), SNET_EPROTO);
 		free(p);
 	}
+	hear_too_early();
 	assert_int_equal(snet_connect_envelope_hear(a.c, "", 0, &err), SNET_EPROTO);
 	/* Bytes behind it; and credentials that ICE does not know: too short. */
 	add_candidates(&out, "f", 1);
@@ -453,6 +472,137 @@ static void what_no_connect_says_makes_no_envelope(void **state)
 	snet_buf_free(&out);
 }
 
+/* ---- when to punch */
+
+static void a_punch_of_the_crate_is_an_offer_and_back(void **state)
+{
+	static const struct {
+		const char *name, *target;
+		struct snet_offer_punch want;
+	} cases[] = {
+		{ "PunchRequest v4", "192.168.1.100:9000", { .id = 12345, .delay_ms = 50 } },
+		{ "PunchRequest v6", "[2001:db8::1]:9000", { .id = 12345, .delay_ms = 100 } },
+		{ "PunchAck", NULL, { .ack = true, .id = 99999, .wall_ms = 1700000000000 } },
+	};
+	struct snet_connect_envelope e = { 0 };
+	struct snet_buf out = SNET_BUF(100);
+	struct snet_offer o;
+
+	(void)state;
+	for (size_t i = 0; i < 3; i++) {
+		size_t n;
+		uint8_t *p = vector(cases[i].name, &n);
+		char text[SNET_ADDR_TEXT];
+
+		assert_int_equal(snet_connect_envelope_punch(&o, p, n), SNET_OK);
+		assert_int_equal(o.what, SNET_OFFER_PUNCH);
+		assert_int_equal(o.punch.ack, cases[i].want.ack);
+		assert_int_equal(o.punch.id, cases[i].want.id);
+		assert_int_equal(o.punch.delay_ms, cases[i].want.delay_ms);
+		assert_int_equal(o.punch.wall_ms, cases[i].want.wall_ms);
+		if (cases[i].target)
+			assert_string_equal(snet_addr_print(&o.punch.target, text),
+					    cases[i].target);
+		out.n = 0;
+		assert_int_equal(snet_connect_envelope_say(&e, &o, &out), SNET_OK);
+		assert_int_equal(out.n, n);
+		assert_memory_equal(out.p, p, n);
+		assert_int_equal(snet_connect_envelope_punch(&o, p, n - 1), SNET_EPROTO);
+		assert_int_equal(o.what, SNET_OFFER_OTHER);
+		free(p);
+	}
+	/* The crate's delays are of any length. */
+	o = (struct snet_offer){ .what = SNET_OFFER_PUNCH,
+				 .punch.delay_ms = SNET_OFFER_DELAY_MAX + 1 };
+	assert_int_equal(snet_addr_parse(&o.punch.target, "192.0.2.1:1"), SNET_OK);
+	out.n = 0;
+	assert_int_equal(snet_connect_envelope_say(&e, &o, &out), SNET_OK);
+	assert_int_equal(snet_connect_envelope_punch(&o, out.p, out.n), SNET_EPOLICY);
+	snet_buf_free(&out);
+}
+
+static bool is_checking(void *user)
+{
+	const struct snet_connect *c = ((struct side *)user)->c;
+
+	return snet_agent_state(snet_ice_agent(snet_connect_ice(c))) == SNET_AGENT_CHECKING;
+}
+
+/* A list of one candidate, of somebody who never answers. */
+static void hear_list(const struct snet_addr *at)
+{
+	struct snet_connect_envelope e = { 0 };
+	struct snet_buf out = SNET_BUF(SNET_CONNECT_ENVELOPE_MAX);
+	struct snet_offer o = { .what = SNET_OFFER_CREDENTIALS,
+				.ufrag = "else",
+				.pwd = "elseelseelseelseelseel" };
+	struct snet_error err = { 0 };
+
+	assert_int_equal(snet_connect_envelope_say(&e, &o, &out), SNET_EAGAIN);
+	o.what = SNET_OFFER_CANDIDATE;
+	snprintf(o.candidate, sizeof(o.candidate),
+		 "candidate:1 1 UDP 2130706431 127.0.0.1 %u typ host", snet_addr_port(at));
+	assert_int_equal(snet_connect_envelope_say(&e, &o, &out), SNET_EAGAIN);
+	o.what = SNET_OFFER_END;
+	assert_int_equal(snet_connect_envelope_say(&e, &o, &out), SNET_OK);
+	assert_int_equal(snet_connect_envelope_hear(a.c, out.p, out.n, &err), SNET_OK);
+	snet_buf_free(&out);
+}
+
+static int hear_request(uint64_t id, const struct snet_addr *target, uint32_t delay_ms)
+{
+	struct snet_offer o = { .what = SNET_OFFER_PUNCH,
+				.punch = {
+					.id = id, .target = *target, .delay_ms = delay_ms } };
+	struct snet_connect_envelope e = { 0 };
+	struct snet_buf out = SNET_BUF(100);
+	struct snet_error err = { 0 };
+	int rc;
+
+	assert_int_equal(snet_connect_envelope_say(&e, &o, &out), SNET_OK);
+	rc = snet_connect_envelope_hear(a.c, out.p, out.n, &err);
+	snet_buf_free(&out);
+	return rc;
+}
+
+static void a_request_is_answered_by_an_ack(void **state)
+{
+	struct snet_addr at = { .in.sin_family = AF_INET,
+				.in.sin_addr.s_addr = htonl(INADDR_LOOPBACK) };
+	socklen_t len = sizeof(at.in);
+	int fd = socket(AF_INET, SOCK_DGRAM | SOCK_CLOEXEC, 0);
+	struct snet_offer o;
+	size_t said;
+
+	(void)state;
+	assert_int_equal(bind(fd, &at.sa, len), 0);
+	assert_int_equal(getsockname(fd, &at.sa, &len), 0);
+	assert_int_equal(snet_loop_new(&loop), SNET_OK);
+	start(&a, 0, true);
+	hear_list(&at);
+	net_until(loop, is_checking, &a);
+	said = a.waiting.n;
+	for (unsigned i = 0; i < 2; i++) {
+		assert_int_equal(hear_request(7 + i, &at, 100 * i), SNET_OK);
+		assert_int_equal(a.waiting.n, said + 20 * (i + 1));
+		assert_int_equal(
+			snet_connect_envelope_punch(&o, a.waiting.p + said + 20 * i, 20),
+			SNET_OK);
+		assert_true(o.punch.ack);
+		assert_int_equal(o.punch.id, 7 + i);
+		assert_true(o.punch.wall_ms > 1700000000000); /* when it was said */
+		/* Once more: it is no error, and nothing comes of it. */
+		assert_int_equal(hear_request(7 + i, &at, 100 * i), SNET_OK);
+		assert_int_equal(a.waiting.n, said + 20 * (i + 1));
+	}
+	snet_addr_set_port(&at, (uint16_t)(snet_addr_port(&at) ^ 1));
+	assert_int_equal(hear_request(20, &at, 0), SNET_EPOLICY);
+	assert_int_equal(a.waiting.n, said + 40);
+	stop(&a);
+	snet_loop_free(loop);
+	close(fd);
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
@@ -463,6 +613,8 @@ int main(void)
 		cmocka_unit_test(an_envelope_of_the_crate_is_a_list_of_offers),
 		cmocka_unit_test(a_hostile_list_is_cut_or_refused),
 		cmocka_unit_test(what_no_connect_says_makes_no_envelope),
+		cmocka_unit_test(a_punch_of_the_crate_is_an_offer_and_back),
+		cmocka_unit_test(a_request_is_answered_by_an_ack),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, finish);

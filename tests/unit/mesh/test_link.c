@@ -165,6 +165,37 @@ static void having_been_up_makes_waits_short_again(void **s)
 	assert_true(l.deadline - now <= SNET_LINK_BACKOFF_MIN);
 }
 
+static void patience_is_the_shortest_whole_wait(void **s)
+{
+	struct snet_link l = up_to(SNET_LINK_DIALING, SNET_NEVER);
+	snet_time now = 0, patience = 6 * SNET_LINK_BACKOFF_MIN;
+
+	(void)s;
+	l.patience = patience;
+	for (unsigned i = 0; i < 4; i++) { /* 1, 2, 4 and 8 times the least */
+		snet_time whole = i < 3 ? patience : 8 * SNET_LINK_BACKOFF_MIN;
+
+		snet_link_step(&l, SNET_LINK_LOST, now, (uint32_t)(whole / 2));
+		assert_true(l.deadline == now + whole);
+		now = l.deadline;
+		snet_link_step(&l, SNET_LINK_DUE, now, 0);
+	}
+	l.patience = SNET_LINK_BACKOFF_MAX + 1;
+	snet_link_step(&l, SNET_LINK_LOST, now, (uint32_t)(SNET_LINK_BACKOFF_MAX / 2));
+	assert_true(l.deadline == now + SNET_LINK_BACKOFF_MAX);
+}
+
+static void the_more_they_are_the_longer_they_settle(void **s)
+{
+	(void)s;
+	for (uint32_t n = 0; n <= 3; n++)
+		assert_true(snet_link_settle(n) == 0);
+	for (uint32_t n = 4; n < 80; n++)
+		assert_true(snet_link_settle(n) > snet_link_settle(n - 1));
+	assert_true(snet_link_settle(200) == SNET_SEC);
+	assert_true(snet_link_settle(UINT32_MAX) == SNET_SEC);
+}
+
 static void no_dial_begins_at_or_after_the_time_to_give_up(void **s)
 {
 	struct snet_link l = up_to(SNET_LINK_DIALING, 30 * SNET_SEC);
@@ -264,6 +295,8 @@ int main(void)
 		cmocka_unit_test(waits_double_up_to_a_ceiling),
 		cmocka_unit_test(the_whole_range_of_a_wait_is_used),
 		cmocka_unit_test(having_been_up_makes_waits_short_again),
+		cmocka_unit_test(patience_is_the_shortest_whole_wait),
+		cmocka_unit_test(the_more_they_are_the_longer_they_settle),
 		cmocka_unit_test(no_dial_begins_at_or_after_the_time_to_give_up),
 		cmocka_unit_test(a_failure_after_the_time_to_give_up_is_the_last),
 		cmocka_unit_test(a_link_that_is_up_does_not_give_up),

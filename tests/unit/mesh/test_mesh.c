@@ -111,6 +111,13 @@ static void accept_one(struct net_end *e, struct snet_conn *c)
 	snet_mesh_accept(((struct party *)e->user)->mesh, c);
 }
 
+static void bind_one(uint32_t i)
+{
+	const struct snet_transport_config cfg = { .crate_only = roster[i].plain };
+
+	net_bind(&parties[i].end, loop, T, "127.0.0.1:0", i, &cfg);
+}
+
 static void start_with(uint32_t i, uint32_t n, const char *label, size_t queue, snet_time wait)
 {
 	struct party *p = &parties[i];
@@ -128,7 +135,7 @@ static void start_with(uint32_t i, uint32_t n, const char *label, size_t queue, 
 	p->self = i;
 	p->end.on_accept = accept_one;
 	p->end.user = p;
-	net_bind(&p->end, loop, T, "127.0.0.1:0", i, NULL);
+	bind_one(i);
 	if (snet_mesh_new(&p->mesh, &cfg, &events, p, &err))
 		fail_msg("%s", err.text);
 }
@@ -150,6 +157,7 @@ static void prepare(uint32_t n)
 	n_parties = n;
 	for (uint32_t i = 0; i < MOST; i++) {
 		roster[i].id = 10 + i;
+		roster[i].plain = false;
 		memcpy(roster[i].key, snet_identity_keyid(net_identity(i)), SNET_KEYID_BYTES);
 	}
 }
@@ -413,8 +421,8 @@ static void who_disagrees_is_told_about_what(void **s)
 {
 	(void)s;
 	prepare(2);
-	start_with(0, 2, "monday", 0, SNET_SEC);
-	start_with(1, 2, "tuesday", 0, 2 * SNET_SEC);
+	start_with(0, 2, "monday", 0, 3 * SNET_SEC);
+	start_with(1, 2, "tuesday", 0, 6 * SNET_SEC);
 	net_until(loop, has_trouble, &parties[0]);
 	net_until(loop, has_trouble, &parties[1]);
 	for (uint32_t i = 0; i < 2; i++) {
@@ -463,8 +471,8 @@ static void who_does_not_come_is_given_up(void **s)
 {
 	(void)s;
 	prepare(3);
-	start_with(0, 3, "test", 0, 300 * SNET_MS);
-	start_with(2, 3, "test", 0, 300 * SNET_MS);
+	start_with(0, 3, "test", 0, 2 * SNET_SEC);
+	start_with(2, 3, "test", 0, 2 * SNET_SEC);
 	net_until(loop, is_over_1, &parties[0]);
 	assert_int_equal(parties[0].over_code[1], SNET_EUNREACH);
 	assert_true(snet_mesh_is_up(parties[0].mesh, 2));
@@ -472,6 +480,134 @@ static void who_does_not_come_is_given_up(void **s)
 	assert_int_equal(send_number(0, 2, 0, 8), SNET_OK);
 	assert_int_equal(send_number(0, 0, 0, 8), SNET_EINVAL);
 	assert_int_equal(send_number(0, 3, 0, 8), SNET_EINVAL);
+}
+
+/* Kinds, streams and sizes that cannot cross are refused alike, sent or queued, whatever the
+ * party speaks, and whether or not its queue has room. */
+static void what_has_no_form_is_not_accepted(void **s)
+{
+	static uint8_t much[64 << 10];
+	static const struct {
+		unsigned stream;
+		uint8_t kind;
+		int rc, plain_rc;
+	} cases[] = {
+		{ 0, SNET_KIND_DATA, SNET_OK, SNET_OK },
+		{ 15, SNET_RECORD_RECOVERY, SNET_OK, SNET_EINVAL },
+		{ 16, SNET_KIND_DATA, SNET_EINVAL, SNET_EINVAL },
+		{ 0, SNET_RECORD_RESUME, SNET_EINVAL, SNET_EINVAL },
+		{ 0, SNET_RECORD_BYE, SNET_EINVAL, SNET_EINVAL },
+		{ 0, SNET_RECORD_ACK, SNET_EINVAL, SNET_EINVAL },
+		{ 0, 0, SNET_EINVAL, SNET_EINVAL },
+		{ 0, 200, SNET_EINVAL, SNET_EINVAL },
+		{ 0, SNET_KIND_DATA | SNET_RECORD_ZSTD, SNET_EINVAL, SNET_EINVAL },
+	};
+	struct snet_slice v = { much, 8, NULL },
+			  large[2] = { { much, 1, NULL }, { much, SNET_MESSAGE_MAX, NULL } };
+	struct snet_mesh *m;
+
+	(void)s;
+	prepare(3);
+	roster[2].plain = true;
+	start_with(0, 3, "test", sizeof(much), SNET_NEVER);
+	m = parties[0].mesh;
+	for (int full = 0; full < 2; full++) {
+		for (size_t i = 0; i < sizeof(cases) / sizeof(*cases); i++)
+			for (uint32_t to = 1; to < 3; to++) {
+				int want = to == 2 ? cases[i].plain_rc : cases[i].rc;
+
+				want = full && !want ? SNET_EAGAIN : want;
+				assert_int_equal(snet_mesh_send(m, to, cases[i].stream,
+								cases[i].kind, &v, 1),
+						 want);
+				assert_int_equal(snet_mesh_queue(m, to, cases[i].stream,
+								 cases[i].kind, &v, 1),
+						 want);
+			}
+		for (uint32_t to = 1; to < 3; to++) {
+			assert_int_equal(snet_mesh_send(m, to, 0, SNET_KIND_DATA, large, 2),
+					 SNET_ETOOBIG);
+			assert_int_equal(snet_mesh_queue(m, to, 0, SNET_KIND_DATA, large, 2),
+					 SNET_ETOOBIG);
+		}
+		assert_int_equal(snet_mesh_queue(m, 0, 0, SNET_KIND_DATA, &v, 1), SNET_EINVAL);
+		assert_int_equal(snet_mesh_queue(m, 3, 0, SNET_KIND_DATA, &v, 1), SNET_EINVAL);
+		for (uint32_t to = 1; to < 3; to++) {
+			struct snet_slice fill = { much, sizeof(much), NULL };
+
+			snet_mesh_queue(m, to, 0, SNET_KIND_DATA, &fill, 1);
+		}
+	}
+	snet_mesh_finish(m);
+	assert_int_equal(snet_mesh_queue(m, 1, 0, SNET_KIND_DATA, &v, 1), SNET_ECLOSED);
+	assert_int_equal(snet_mesh_send(m, 2, 0, SNET_KIND_DATA, &v, 1), SNET_ECLOSED);
+}
+
+/* ---- a connection that takes more, and has no memory for it */
+
+static struct snet_transport poor; /* as the other, while poor_for is 0 */
+static unsigned poor_for;
+
+static int poor_send(struct snet_conn *c, unsigned stream, const struct snet_slice *v, size_t n)
+{
+	if (!poor_for)
+		return T->send(c, stream, v, n);
+	poor_for--;
+	return SNET_ENOMEM;
+}
+
+static void make_poor(uint32_t i, uint32_t k)
+{
+	struct snet_conn *c =
+		(struct snet_conn *)snet_peer_conn(snet_mesh_peer(parties[i].mesh, k));
+
+	poor = *T;
+	poor.send = poor_send;
+	c->transport = &poor;
+}
+
+static bool heard_0_and_1(void *user)
+{
+	return ((struct party *)user)->next[0] == 2;
+}
+
+/* No drain follows, so nothing else would bring it out. */
+static void what_finds_no_memory_is_sent_later(void **s)
+{
+	(void)s;
+	for (int plain = 0; plain < 2; plain++) {
+		prepare(2);
+		roster[0].plain = roster[1].plain = plain;
+		start(0, 2);
+		start(1, 2);
+		net_until(loop, all_up, NULL);
+		if (plain) /* our dial of it has to settle */
+			net_pass(loop, 3 * SNET_SEC);
+		make_poor(0, 1);
+		poor_for = 3;
+		assert_int_equal(send_number(0, 1, 0, 8), SNET_OK);
+		assert_int_equal(send_number(0, 1, 1, 8), SNET_OK);
+		net_until(loop, heard_0_and_1, &parties[1]);
+		assert_int_equal(poor_for, 0);
+		assert_int_equal(parties[0].downs[1], 0);
+		stop(0);
+		stop(1);
+	}
+}
+
+/* It may go while the retry is due. */
+static void a_retry_does_not_outlive_its_mesh(void **s)
+{
+	(void)s;
+	prepare(2);
+	start(0, 2);
+	start(1, 2);
+	net_until(loop, all_up, NULL);
+	make_poor(0, 1);
+	poor_for = UINT32_MAX;
+	assert_int_equal(send_number(0, 1, 0, 8), SNET_OK);
+	stop(0);
+	net_pass(loop, 100 * SNET_MS);
 }
 
 static void a_stranger_is_turned_away(void **s)
@@ -522,6 +658,9 @@ int main(void)
 		TEST(who_disagrees_is_told_about_what),
 		TEST(a_slow_party_fills_its_queue_only),
 		TEST(who_does_not_come_is_given_up),
+		TEST(what_has_no_form_is_not_accepted),
+		TEST(what_finds_no_memory_is_sent_later),
+		TEST(a_retry_does_not_outlive_its_mesh),
 		TEST(a_stranger_is_turned_away),
 		TEST(a_configuration_that_cannot_be),
 	};

@@ -450,6 +450,59 @@ static void a_message_that_overtakes_the_hello_waits_for_it(void **s)
 	assert_int_equal(theirs.messages, 2);
 }
 
+static unsigned earlies;
+
+static void say_early(struct snet_peer *p, void *user)
+{
+	const struct snet_slice v = { pattern(1000), 1000, NULL };
+
+	earlies++;
+	assert_int_equal(((struct told *)user)->ups, 0);
+	assert_true(snet_peer_can_send(p));
+	assert_int_equal(snet_peer_send(p, 0, SNET_RECORD_VOTE, &v, 1), SNET_OK);
+}
+
+static void dial_early(void)
+{
+	static struct snet_peer_events mine_events; /* outlives the test's function */
+	const struct snet_slice v = { (const uint8_t *)"x", 1, NULL };
+
+	mine_events = events;
+	mine_events.on_early = say_early;
+	earlies = 0;
+	b.on_accept = take_peer;
+	assert_int_equal(snet_peer_dial(&mine.p, loop, a.e, T, &b.at, NULL, &opts_mine,
+					&mine_events, &mine, NULL),
+			 SNET_OK);
+	assert_false(snet_peer_can_send(mine.p));
+	assert_int_equal(snet_peer_send(mine.p, 0, SNET_KIND_DATA, &v, 1), SNET_ECLOSED);
+	turn();
+}
+
+/* And may be longer than a hello. */
+static void what_is_said_early_comes_after_the_hello(void **s)
+{
+	(void)s;
+	bind_both(false);
+	dial_early();
+	assert_int_equal(earlies, 1);
+	assert_int_equal(mine.ups, 1);
+	assert_int_equal(theirs.ups, 1);
+	assert_int_equal(theirs.messages, 1);
+	assert_int_equal(theirs.m[0].kind, SNET_RECORD_VOTE);
+	assert_int_equal(theirs.m[0].seq, 1);
+	assert_int_equal(theirs.m[0].n, 1000);
+}
+
+static void to_the_crate_nothing_is_said_early(void **s)
+{
+	(void)s;
+	bind_both(true);
+	dial_early();
+	assert_int_equal(earlies, 0);
+	assert_int_equal(mine.ups, 1);
+}
+
 static void garbage_for_a_hello_is_a_protocol_error(void **s)
 {
 	static const struct {
@@ -1311,6 +1364,8 @@ int main(void)
 		TEST(a_hello_may_come_byte_by_byte),
 		TEST(what_follows_the_hello_at_once_is_a_message),
 		TEST(a_message_that_overtakes_the_hello_waits_for_it),
+		TEST(what_is_said_early_comes_after_the_hello),
+		TEST(to_the_crate_nothing_is_said_early),
 		TEST(garbage_for_a_hello_is_a_protocol_error),
 		TEST(the_dialler_wants_a_hello_too),
 		TEST(a_second_hello_is_a_protocol_error),

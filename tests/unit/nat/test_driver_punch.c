@@ -22,7 +22,7 @@
 #include "nat/stunauth.h"
 #include "nat/stund.h"
 
-#define GUARD (20 * SNET_SEC)
+#define GUARD (120 * SNET_SEC)
 #define SEEN_MAX 64 /* addresses that checks come from */
 
 static const char its_ufrag[] = "peer", its_pwd[] = "peerpeerpeerpeerpeerpe";
@@ -39,6 +39,12 @@ static struct {
 	bool gathered, selected;
 	struct snet_agent_event pair;
 	snet_time born, gathered_at;
+	struct snet_pact_word said[8];
+	snet_time said_at[8];
+	unsigned said_n;
+	struct snet_ice_punching punching;
+	unsigned begun;
+	snet_time begun_at;
 } a;
 
 /* Servers of RFC 5780, behind which a NAT is: it gives every destination a port. */
@@ -162,6 +168,24 @@ static void nothing(void *user)
 	(void)user;
 }
 
+static void on_punch(const struct snet_pact_word *w, void *user)
+{
+	(void)user;
+	assert_true(a.said_n < 8);
+	a.said_at[a.said_n] = snet_loop_now(loop);
+	a.said[a.said_n++] = *w;
+	look();
+}
+
+static void on_punching(const struct snet_ice_punching *p, void *user)
+{
+	(void)user;
+	a.punching = *p;
+	a.begun++;
+	a.begun_at = snet_loop_now(loop);
+	look();
+}
+
 static bool is_gathered(void)
 {
 	return a.gathered;
@@ -178,7 +202,8 @@ static void fresh(void)
 static void born(void)
 {
 	static const struct snet_ice_events ev = { on_local,   on_gathered, on_event,
-						   on_trouble, on_data,     nothing };
+						   on_trouble, on_data,     nothing,
+						   NULL,       on_punch,    on_punching };
 
 	a.born = snet_loop_now(loop);
 	assert_int_equal(snet_ice_new(&a.ice, loop, &a.o, &ev, NULL, NULL), SNET_OK);
@@ -413,7 +438,7 @@ static void ports_that_follow_are_told_to_the_peer(void **state)
 		assert_int_equal(nat.given, 4);
 		assert_int_equal(count_mapped(), 2 + SNET_PUNCH_NEXT);
 		check_foretold((uint16_t)(40000 + 4 * steps[i]), steps[i]);
-		assert_true(a.gathered_at < a.born + SNET_SEC);
+		assert_true(a.gathered_at < a.born + a.o.gather_timeout);
 		end();
 	}
 }
@@ -450,7 +475,7 @@ static void addresses_that_do_not_answer_are_not_waited_for_long(void **state)
 	born();
 	assert_int_equal(nat.given, 2);
 	assert_int_equal(count_mapped(), 2);
-	assert_true(a.gathered_at < a.born + 2 * SNET_SEC);
+	assert_true(a.gathered_at < a.born + a.o.gather_timeout);
 	end();
 }
 
@@ -656,6 +681,205 @@ static void without_being_asked_for_nothing_is_held(void **state)
 	end();
 }
 
+/* ---- when */
+
+static bool has_said_one(void)
+{
+	return a.said_n == 1;
+}
+
+static bool has_said_two(void)
+{
+	return a.said_n == 2;
+}
+
+static bool has_begun(void)
+{
+	return a.begun > 0;
+}
+
+/* Its NAT steps: there is a plan. */
+static void steps_are_told(void)
+{
+	fresh();
+	born();
+	start_peer();
+	assert_int_equal(snet_ice_set_remote(a.ice, its_ufrag, its_pwd), SNET_OK);
+	for (uint16_t i = 0; i < 4; i++)
+		tell(&peer.at, (uint16_t)(snet_addr_port(&peer.at) - 24 + i));
+}
+
+static int hear(enum snet_pact_kind kind, uint64_t id, const struct snet_addr *target,
+		snet_time delay)
+{
+	struct snet_pact_word w = { .kind = kind, .id = id, .delay = delay };
+
+	if (target)
+		w.target = *target;
+	return snet_ice_hear_punch(a.ice, &w);
+}
+
+static void the_peer_is_asked_and_both_begin_when_it_has_answered(void **state)
+{
+	(void)state;
+	steps_are_told();
+	pass(50 * SNET_MS);
+	assert_int_equal(a.said_n, 0); /* more may come */
+	snet_ice_end_remote(a.ice);
+	run(has_said_one);
+	assert_int_equal(a.said[0].kind, SNET_PACT_REQUEST);
+	assert_int_equal(a.said[0].delay, 0);
+	assert_true(snet_addr_eq(&a.said[0].target, &a.locals[0].c.address));
+	pass(60 * SNET_MS); /* the way there, and back */
+	assert_int_equal(hear(SNET_PACT_ACK, a.said[0].id, NULL, 0), SNET_OK);
+	run(has_said_two);
+	assert_int_equal(a.said[1].kind, SNET_PACT_REQUEST);
+	assert_true(a.said[1].delay >= 30 * SNET_MS + SNET_PACT_DELAY_LEAST);
+	assert_int_equal(hear(SNET_PACT_ACK, a.said[1].id, NULL, 0), SNET_OK);
+	assert_int_equal(a.begun, 0);
+	run(has_begun);
+	assert_true(a.punching.agreed);
+	assert_string_equal(a.punching.plan, "sweep");
+	assert_in_range(a.begun_at, a.said_at[1] + a.said[1].delay,
+			a.said_at[1] + a.said[1].delay + 50 * SNET_MS);
+	run(is_heard);
+	assert_int_equal(hear(SNET_PACT_REQUEST, 1, &peer.at, 0), SNET_EPOLICY); /* not told */
+	end();
+}
+
+static void a_peer_that_does_not_answer_costs_nothing(void **state)
+{
+	snet_time since;
+
+	(void)state;
+	steps_are_told();
+	snet_ice_end_remote(a.ice);
+	since = snet_loop_now(loop);
+	run(has_begun);
+	assert_int_equal(a.said_n, 1);
+	assert_false(a.punching.agreed);
+	assert_in_range(a.begun_at, since, since + SNET_PACT_ALONE + 50 * SNET_MS);
+	run(is_heard);
+	end();
+}
+
+static void a_peer_that_is_slow_to_tell_all_is_asked_before_that(void **state)
+{
+	snet_time since;
+
+	(void)state;
+	steps_are_told();
+	since = snet_loop_now(loop);
+	run(has_said_one);
+	assert_in_range(a.said_at[0], since + SNET_PACT_ALONE / 2 - 50 * SNET_MS,
+			since + SNET_PACT_ALONE - 100 * SNET_MS);
+	end();
+}
+
+static unsigned checks_then;
+
+static bool are_five_more(void)
+{
+	return peer.checks >= checks_then + 5;
+}
+
+/* We have no plan, and do our part at the moment that the peer has said. */
+static void who_is_asked_answers_and_helps(void **state)
+{
+	snet_time since;
+
+	(void)state;
+	fresh();
+	born();
+	start_peer();
+	assert_int_equal(snet_ice_set_remote(a.ice, its_ufrag, its_pwd), SNET_OK);
+	tell(&peer.at, snet_addr_port(&peer.at));
+	snet_ice_end_remote(a.ice);
+	run(is_heard);
+	assert_int_equal(hear(SNET_PACT_REQUEST, 41, &peer.at, 0), SNET_OK);
+	assert_int_equal(hear(SNET_PACT_REQUEST, 42, &peer.at, 120 * SNET_MS), SNET_OK);
+	assert_int_equal(a.said_n, 2);
+	for (unsigned i = 0; i < 2; i++) {
+		assert_int_equal(a.said[i].kind, SNET_PACT_ACK);
+		assert_int_equal(a.said[i].id, 41 + i);
+	}
+	since = snet_loop_now(loop);
+	run(has_begun);
+	checks_then = peer.checks;
+	assert_in_range(a.begun_at, since + 120 * SNET_MS, since + 170 * SNET_MS);
+	assert_true(a.punching.agreed);
+	assert_string_equal(a.punching.plan, "help");
+	assert_int_equal(a.punching.ports, 5);
+	run(are_five_more);
+	assert_int_equal(peer.from_n, 1); /* by the port it knows */
+	pass(SNET_PACT_ALONE + 100 * SNET_MS);
+	assert_int_equal(a.begun, 1); /* and that is all */
+	end();
+}
+
+/* Or it could have us send to whomever it likes. */
+static void what_is_no_candidate_of_the_peers_is_no_target(void **state)
+{
+	struct snet_addr other;
+
+	(void)state;
+	fresh();
+	born();
+	start_peer();
+	other = peer.at;
+	snet_addr_set_port(&other, (uint16_t)(snet_addr_port(&peer.at) ^ 1));
+	assert_int_equal(hear(SNET_PACT_REQUEST, 1, &peer.at, 0), SNET_ECLOSED);
+	assert_int_equal(snet_ice_set_remote(a.ice, its_ufrag, its_pwd), SNET_OK);
+	tell(&other, snet_addr_port(&other));
+	assert_int_equal(hear(SNET_PACT_REQUEST, 1, &peer.at, 0), SNET_EPOLICY);
+	assert_int_equal(hear(SNET_PACT_REQUEST, 2, &peer.at, 20 * SNET_MS), SNET_EPOLICY);
+	assert_int_equal(hear(SNET_PACT_REQUEST, 3, &other, 20 * SNET_SEC), SNET_EPOLICY);
+	pass(200 * SNET_MS);
+	assert_int_equal(a.said_n, 0);
+	assert_int_equal(peer.checks, 0);
+	end();
+}
+
+static void another_generation_has_another_pact(void **state)
+{
+	(void)state;
+	steps_are_told();
+	snet_ice_end_remote(a.ice);
+	run(has_said_one);
+	a.gathered = false;
+	assert_int_equal(snet_ice_restart(a.ice, NULL), SNET_OK);
+	run(is_gathered);
+	assert_int_equal(hear(SNET_PACT_ACK, a.said[0].id, NULL, 0), SNET_ECLOSED);
+	assert_int_equal(snet_ice_set_remote(a.ice, its_ufrag, its_pwd), SNET_OK);
+	for (uint16_t i = 0; i < 4; i++)
+		tell(&peer.at, (uint16_t)(snet_addr_port(&peer.at) - 24 + i));
+	assert_int_equal(hear(SNET_PACT_ACK, a.said[0].id, NULL, 0), SNET_EAGAIN);
+	snet_ice_end_remote(a.ice);
+	run(has_said_two);
+	assert_int_not_equal(a.said[0].id, a.said[1].id);
+	end();
+}
+
+/* A check that left before it had told of the ports that come next has one in between. */
+static void ports_between_those_told_are_probed(void **state)
+{
+	uint16_t at;
+
+	(void)state;
+	fresh();
+	born();
+	start_peer();
+	at = snet_addr_port(&peer.at);
+	assert_int_equal(snet_ice_set_remote(a.ice, its_ufrag, its_pwd), SNET_OK);
+	tell(&peer.at, (uint16_t)(at - 2));
+	tell(&peer.at, (uint16_t)(at - 1));
+	for (uint16_t i = 2; i < 6; i++)
+		tell(&peer.at, (uint16_t)(at + i));
+	run(is_heard);
+	assert_int_equal(peer.from_n, 1);
+	end();
+}
+
 static int make_loop(void **state)
 {
 	(void)state;
@@ -685,6 +909,13 @@ int main(void)
 		cmocka_unit_test(what_strangers_say_to_held_ports_is_nothing),
 		cmocka_unit_test(a_check_that_must_yield_is_met_by_one_of_ours),
 		cmocka_unit_test(without_being_asked_for_nothing_is_held),
+		cmocka_unit_test(the_peer_is_asked_and_both_begin_when_it_has_answered),
+		cmocka_unit_test(a_peer_that_does_not_answer_costs_nothing),
+		cmocka_unit_test(a_peer_that_is_slow_to_tell_all_is_asked_before_that),
+		cmocka_unit_test(who_is_asked_answers_and_helps),
+		cmocka_unit_test(what_is_no_candidate_of_the_peers_is_no_target),
+		cmocka_unit_test(another_generation_has_another_pact),
+		cmocka_unit_test(ports_between_those_told_are_probed),
 	};
 
 	return cmocka_run_group_tests(tests, make_loop, free_loop);

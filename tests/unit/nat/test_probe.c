@@ -13,7 +13,7 @@
 #include "nat/stund.h"
 #include "support/torture.h"
 
-#define PATIENCE (20 * SNET_SEC)
+#define PATIENCE (120 * SNET_SEC)
 
 static struct snet_loop *loop;
 static struct snet_probe *probe;

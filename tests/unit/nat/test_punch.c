@@ -61,6 +61,36 @@ static void ports_that_step_are_foretold(void **state)
 	}
 }
 
+static void ports_in_between_are_those_it_has_passed_over(void **state)
+{
+	static const struct {
+		uint16_t seen[6];
+		size_t n, want_n;
+		uint16_t want[4];
+	} cases[] = {
+		{ { 5000, 5001, 5004, 5005 }, 4, 2, { 5002, 5003 } },
+		{ { 5000, 5004, 5006, 5012 }, 4, 3, { 5002, 5008, 5010 } },
+		{ { 5009, 5006, 5000, 4997 }, 4, 1, { 5003 } },
+		{ { 5000, 5001, 5011, 5012 }, 4, 4, { 5002, 5003, 5004, 5005 } }, /* no room */
+		{ { 65533, 65534, 65535 }, 3, 0, { 0 } },
+		{ { 5000, 5001, 5002 }, 3, 0, { 0 } },
+		{ { 5000, 5000, 5000 }, 3, 0, { 0 } },
+		{ { 5000, 5003 }, 2, 0, { 0 } },
+		{ { 5000, 49231, 10222 }, 3, 0, { 0 } },
+		{ { 0 }, 0, 0, { 0 } },
+	};
+	uint16_t out[4];
+
+	(void)state;
+	for (size_t i = 0; i < N(cases); i++) {
+		size_t n = snet_punch_between(cases[i].seen, cases[i].n, out, N(out));
+
+		assert_int_equal(n, cases[i].want_n);
+		for (size_t k = 0; k < n; k++)
+			assert_int_equal(out[k], cases[i].want[k]);
+	}
+}
+
 /* ---- life */
 
 static void listed_ports_are_probed_once_each_in_their_order(void **state)
@@ -286,6 +316,7 @@ int main(void)
 {
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(ports_that_step_are_foretold),
+		cmocka_unit_test(ports_in_between_are_those_it_has_passed_over),
 		cmocka_unit_test(listed_ports_are_probed_once_each_in_their_order),
 		cmocka_unit_test(it_begins_once_and_with_something_to_do),
 		cmocka_unit_test(no_port_is_drawn_twice_and_no_low_one_at_all),

@@ -16,7 +16,7 @@
 #include "support/torture.h"
 #include "support/turn_server.h"
 
-#define GUARD (10 * SNET_SEC)
+#define GUARD (120 * SNET_SEC)
 
 static struct snet_loop *loop;
 static struct snet_timer guard;

@@ -38,6 +38,13 @@ static void check_good(const struct good *g)
 	assert_string_equal(o.from, g->want.from);
 	assert_string_equal(o.to, g->want.to);
 	assert_string_equal(o.call, g->want.call);
+	assert_string_equal(o.remote_ufrag, g->want.remote_ufrag);
+	assert_int_equal(o.punch.ack, g->want.punch.ack);
+	assert_int_equal(o.punch.id, g->want.punch.id);
+	assert_int_equal(o.punch.delay_ms, g->want.punch.delay_ms);
+	assert_int_equal(o.punch.target.sa.sa_family, g->want.punch.target.sa.sa_family);
+	if (o.punch.target.sa.sa_family != AF_UNSPEC)
+		assert_true(snet_addr_eq(&o.punch.target, &g->want.punch.target));
 }
 
 static void our_own_lines_are_understood_as_they_are_printed(void **state)
@@ -58,6 +65,50 @@ static void our_own_lines_are_understood_as_they_are_printed(void **state)
 	(void)state;
 	for (size_t i = 0; i < sizeof(cases) / sizeof(*cases); i++)
 		check_good(&cases[i]);
+}
+
+#define PUNCH "{\"event\":\"ice.punch\",\"ufrag\":\"abcd\",\"remote_ufrag\":\"efgh\","
+#define ID "\"id\":\"00ff0123456789ab\""
+
+static void when_to_punch_is_understood_as_it_is_printed(void **state)
+{
+	struct good g[] = {
+		{ PUNCH "\"kind\":\"request\"," ID
+			",\"target\":\"192.0.2.1:9\",\"delay_ms\":0}",
+		  { .what = SNET_OFFER_PUNCH, .punch = { .id = 0xff0123456789ab } } },
+		{ PUNCH "\"kind\":\"request\"," ID ",\"target\":\"[2001:db8::1]:65535\","
+			"\"delay_ms\":10000,\"to\":\"you\"}",
+		  { .what = SNET_OFFER_PUNCH,
+		    .to = "you",
+		    .punch = { .id = 0xff0123456789ab, .delay_ms = 10000 } } },
+		{ PUNCH "\"kind\":\"ack\"," ID "}",
+		  { .what = SNET_OFFER_PUNCH,
+		    .punch = { .ack = true, .id = 0xff0123456789ab } } },
+		{ PUNCH "\"kind\":\"ack\"," ID ",\"target\":7,\"delay_ms\":[],\"more\":1}",
+		  { .what = SNET_OFFER_PUNCH,
+		    .punch = { .ack = true, .id = 0xff0123456789ab } } },
+	};
+
+	(void)state;
+	assert_int_equal(snet_addr_parse(&g[0].want.punch.target, "192.0.2.1:9"), SNET_OK);
+	assert_int_equal(snet_addr_parse(&g[1].want.punch.target, "[2001:db8::1]:65535"),
+			 SNET_OK);
+	for (size_t i = 0; i < sizeof(g) / sizeof(*g); i++) {
+		struct snet_buf b = SNET_BUF(SNET_OFFER_MAX);
+		struct good again = { NULL, g[i].want };
+
+		strcpy(g[i].want.ufrag, "abcd");
+		strcpy(g[i].want.remote_ufrag, "efgh");
+		check_good(&g[i]);
+		snet_offer_print(&g[i].want, &b);
+		assert_int_equal(snet_buf_u8(&b, 0), SNET_OK);
+		again.line = (const char *)b.p;
+		again.want = g[i].want;
+		check_good(&again);
+		if (i < 3)
+			assert_string_equal(again.line, g[i].line);
+		snet_buf_free(&b);
+	}
 }
 
 static void what_browsers_write_is_understood(void **state)
@@ -156,6 +207,43 @@ static void what_is_wrong_is_refused_and_said(void **state)
 		{ "{\"candidate\":\"\",\"from\":"
 		  "\"12345678901234567890123456789012345678901234\"}",
 		  "from: longer" },
+		{ "{\"event\":\"ice.punch\"}", "ufrag: it is missing" },
+		{ "{\"event\":\"ice.punch\",\"ufrag\":\"abcd\"}",
+		  "remote_ufrag: it is missing" },
+		{ "{\"event\":\"ice.punch\",\"ufrag\":\"abcd\",\"remote_ufrag\":\"a b\"}",
+		  "remote_ufrag: a char" },
+		{ PUNCH ID "}", "kind: neither" },
+		{ PUNCH "\"kind\":\"nak\"," ID "}", "kind: neither" },
+		{ PUNCH "\"kind\":[\"ack\"]," ID "}", "kind: neither" },
+		{ PUNCH "\"kind\":\"ack\"," ID ",\"pwd\":\"p\"}", "pwd: not of" },
+		{ PUNCH "\"kind\":\"ack\"}", "id: not 16" },
+		{ PUNCH "\"kind\":\"ack\",\"id\":\"0\"}", "id: not 16" },
+		{ PUNCH "\"kind\":\"ack\",\"id\":77}", "id: not a string" },
+		{ PUNCH "\"kind\":\"ack\",\"id\":\"00FF0123456789AB\"}", "id: a character" },
+		{ PUNCH "\"kind\":\"ack\",\"id\":\"00ff0123456789abc\"}", "id: longer" },
+		{ PUNCH "\"kind\":\"request\"," ID ",\"delay_ms\":1}", "target: not an" },
+		{ PUNCH "\"kind\":\"request\"," ID ",\"target\":\"host:1\",\"delay_ms\":1}",
+		  "target: not an" },
+		{ PUNCH "\"kind\":\"request\"," ID
+			",\"target\":\"192.0.2.1:0\",\"delay_ms\":1}",
+		  "target: not an" },
+		{ PUNCH "\"kind\":\"request\"," ID
+			",\"target\":\"[fe80::1%1]:9\",\"delay_ms\":1}",
+		  "target: not an" },
+		{ PUNCH "\"kind\":\"request\"," ID ",\"target\":\"192.0.2.1:9\"}",
+		  "delay_ms: it is missing" },
+		{ PUNCH "\"kind\":\"request\"," ID
+			",\"target\":\"192.0.2.1:9\",\"delay_ms\":\"1\"}",
+		  "delay_ms: not a number" },
+		{ PUNCH "\"kind\":\"request\"," ID
+			",\"target\":\"192.0.2.1:9\",\"delay_ms\":-1}",
+		  "delay_ms: not a number" },
+		{ PUNCH "\"kind\":\"request\"," ID
+			",\"target\":\"192.0.2.1:9\",\"delay_ms\":0.5}",
+		  "delay_ms: not a number" },
+		{ PUNCH "\"kind\":\"request\"," ID
+			",\"target\":\"192.0.2.1:9\",\"delay_ms\":10001}",
+		  "delay_ms: more" },
 		{ "a=ice-ufrag:", "ice-ufrag: it is empty" },
 		{ "a=ice-pwd:a b", "ice-pwd: a character" },
 		{ "a=candidate:\xff", "not text" },
@@ -214,6 +302,13 @@ static const struct snet_offer offers[] = {
 	{ .what = SNET_OFFER_CANDIDATE, .ufrag = "abcd", .candidate = CANDIDATE },
 	{ .what = SNET_OFFER_CANDIDATE, .candidate = "candidate:\"\\ \xc3\xa9" },
 	{ .what = SNET_OFFER_END, .from = "key-id", .to = "other_id", .call = "call" },
+	{ .what = SNET_OFFER_PUNCH,
+	  .ufrag = "abcd",
+	  .remote_ufrag = "efgh",
+	  .from = "key-id",
+	  .to = "other_id",
+	  .call = "call",
+	  .punch = { .ack = true, .id = UINT64_MAX } },
 };
 
 static void what_is_printed_is_understood_alike(void **state)
@@ -239,6 +334,9 @@ static void what_would_not_be_understood_is_not_printed(void **state)
 		{ .what = SNET_OFFER_CREDENTIALS, .ufrag = "abcd" },
 		{ .what = SNET_OFFER_CREDENTIALS, .pwd = "secret" },
 		{ .what = SNET_OFFER_CANDIDATE },
+		{ .what = SNET_OFFER_PUNCH, .ufrag = "abcd", .punch.ack = true },
+		{ .what = SNET_OFFER_PUNCH, .remote_ufrag = "abcd", .punch.ack = true },
+		{ .what = SNET_OFFER_PUNCH, .ufrag = "abcd", .remote_ufrag = "efgh" },
 	};
 
 	(void)state;
@@ -275,6 +373,7 @@ int main(void)
 {
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(our_own_lines_are_understood_as_they_are_printed),
+		cmocka_unit_test(when_to_punch_is_understood_as_it_is_printed),
 		cmocka_unit_test(what_browsers_write_is_understood),
 		cmocka_unit_test(lines_of_sdp_are_understood),
 		cmocka_unit_test(other_events_are_not_for_us),

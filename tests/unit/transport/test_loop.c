@@ -384,6 +384,55 @@ static void both_may_speak_from_on_accept_and_on_open(void **s)
 	net_assert_in(&b.accepted[0], 0, "at once", 7);
 }
 
+static void on_early(struct snet_conn *conn, void *user)
+{
+	struct net_conn *n = user;
+
+	assert_ptr_equal(conn, n->c);
+	assert_false(conn->open);
+	assert_int_equal(n->opens, 0);
+	assert_memory_equal(conn->peer_key, snet_identity_keyid(net_identity(1)),
+			    SNET_KEYID_BYTES);
+	assert_int_equal(net_send(n, 0, "early", 5), SNET_OK);
+}
+
+static void dial_early(void)
+{
+	static struct snet_conn_events events;
+
+	events = net_conn_events;
+	events.on_early = on_early;
+	assert_int_equal(T->dial(&c.c, a.e, &b.at, NULL, &events, &c, NULL), SNET_OK);
+}
+
+/* As over QUIC: the answer, too, comes when it is open. */
+static void a_dialler_may_speak_before_it_is_open(void **s)
+{
+	(void)s;
+	bind_both(NULL, NULL);
+	b.accepted[0].on_open = speak_at_once;
+	dial_early();
+	turn();
+	assert_int_equal(c.opens, 1);
+	net_assert_in(&b.accepted[0], 0, "early", 5);
+	net_assert_in(&c, 0, "at once", 7);
+	assert_int_equal(net_send(&c, 0, " and late", 9), SNET_OK);
+	turn();
+	net_assert_in(&b.accepted[0], 0, "early and late", 14);
+}
+
+static void the_crate_is_told_nothing_early(void **s)
+{
+	const struct snet_transport_config crate = { .crate_only = true };
+
+	(void)s;
+	bind_both(NULL, &crate);
+	dial_early();
+	turn();
+	assert_int_equal(c.opens, 1);
+	assert_int_equal(b.accepted[0].in[0].n, 0);
+}
+
 static void a_block_is_held_until_it_was_read_and_the_rest_is_copied(void **s)
 {
 	struct snet_block *block = snet_block_new(10000);
@@ -1373,6 +1422,8 @@ int main(void)
 		TEST(bytes_arrive_on_every_stream_both_ways),
 		TEST(the_dialled_side_may_speak_first),
 		TEST(both_may_speak_from_on_accept_and_on_open),
+		TEST(a_dialler_may_speak_before_it_is_open),
+		TEST(the_crate_is_told_nothing_early),
 		TEST(a_block_is_held_until_it_was_read_and_the_rest_is_copied),
 		TEST(the_counters_count),
 		TEST(a_receiver_that_reads_nothing_stops_the_sender),
