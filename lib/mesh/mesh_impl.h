@@ -24,7 +24,7 @@ struct channel {
 	struct snet_list node; /* in member->channels */
 	struct member *member;
 	struct snet_peer *peer;
-	bool dialled, up, ready; /* up: it has said hello; ready: both have said resume */
+	bool dialled, up, ready; /* up: its hello is accepted; ready: both have said resume */
 	bool resumed;            /* we said it before its hello */
 	bool said_bye, finishing, paused;
 	bool settled; /* plain: it will not lose the tie-break */

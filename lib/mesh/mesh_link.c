@@ -308,7 +308,7 @@ static void on_early(struct snet_peer *p, void *user)
 	struct channel *ch = user;
 	struct member *m = ch->member;
 
-	(void)p;
+	ch->peer = p;
 	if (m->current || m->over || mesh_is_plain(m))
 		return;
 	ch->resumed = true;
@@ -322,7 +322,6 @@ static void on_up(struct snet_peer *p, void *user)
 	struct member *m = ch->member;
 
 	ch->peer = p;
-	ch->up = true;
 	if (!is_whom_it_says(ch))
 		return;
 	if (m->over) { /* since it was accepted */
@@ -338,6 +337,7 @@ static void on_up(struct snet_peer *p, void *user)
 	}
 	if (m->dialling == ch)
 		m->dialling = NULL;
+	ch->up = true;
 	begin_to_count(ch);
 	if (old)
 		replaced(m, old);

@@ -33,10 +33,12 @@ static inline bool snet_peer_is_snet1(const struct snet_peer *p)
 	return p->seen.profile == SNET_PROFILE_SNET1;
 }
 
-/* Our hello has been said: records may follow it. */
+/* Our hello has been said: records may follow it; before the peer's only of an owner who knows
+ * that he speaks to nobody but a key. */
 static inline bool snet_peer_may_send(const struct snet_peer *p)
 {
-	return p->conn && (p->up || p->said_early) && !p->finished && !p->in_closing;
+	return p->conn && (p->up || (p->said_early && p->ev->on_early)) && !p->finished &&
+	       !p->in_closing;
 }
 
 /* Something is under way: it must move within stall_timeout. */

@@ -259,7 +259,9 @@ void ice_punch_turn(struct snet_ice *ice, snet_time now)
 {
 	bool agreed;
 
-	if (ice->punch.plan.state == SNET_PUNCH_OVER)
+	/* Ours may be over before our part in the peer's. */
+	if (ice->punch.plan.state == SNET_PUNCH_OVER &&
+	    ice->punch.part.state != SNET_PUNCH_PROBING)
 		return;
 	if (!ice_punch_is_wanted(ice)) {
 		rest(ice);

@@ -67,7 +67,8 @@ size_t snet_punch_between(const uint16_t *seen, size_t n, uint16_t *out, size_t 
 	for (size_t i = 1; i < n; i++)
 		for (int at = seen[i - 1] + step;
 		     k < max && (step > 0 ? at < seen[i] : at > seen[i]); at += step)
-			out[k++] = (uint16_t)at;
+			if (at >= PORT_MIN)
+				out[k++] = (uint16_t)at;
 	return k;
 }
 

@@ -76,19 +76,6 @@ static void watch(struct sink *s)
 	snet_timer_set(s->loop, &s->stall, snet_loop_now(s->loop) + SINK_STALL);
 }
 
-static void on_stall_time(struct snet_timer *t, snet_time now)
-{
-	struct sink *s = t->user;
-
-	(void)now;
-	if (s->full && !s->broken && s->taken == s->seen) {
-		s->stalled = true;
-		s->ev->on_stall(s, s->user);
-	} else {
-		watch(s);
-	}
-}
-
 static void breaks(struct sink *s, int code, int error)
 {
 	if (s->broken)
@@ -162,6 +149,22 @@ static void flush(struct sink *s)
 	s->buf.n = s->at = 0;
 	if (s->buf.cap > KEEP)
 		snet_buf_free(&s->buf);
+}
+
+/* It may be us who did not run (SIGSTOP, a machine that slept): it gets another chance. */
+static void on_stall_time(struct snet_timer *t, snet_time now)
+{
+	struct sink *s = t->user;
+	uint64_t seen = s->seen;
+
+	(void)now;
+	flush(s); /* which watches on */
+	tell_later(s);
+	if (!s->full || s->broken || s->taken != seen)
+		return;
+	snet_timer_stop(s->loop, t);
+	s->stalled = true;
+	s->ev->on_stall(s, s->user);
 }
 
 static void tell(struct sink *s)

@@ -227,6 +227,8 @@ static void on_known(const struct snet_error *unknown, void *user)
 
 	look_up_free(s->look_up);
 	s->look_up = NULL;
+	if (s->run->done)
+		return; /* told to end meanwhile */
 	if (unknown) {
 		run_done(s->run, unknown, OPT_NONE);
 	} else if (open_all(s, &err)) {

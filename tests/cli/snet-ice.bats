@@ -150,11 +150,13 @@ punch() {
 @test "where a NAT counts, the other side is asked when to punch, and both begin" {
 	ports 4
 	hold x
-	# The other side answers at once.
-	start x bash -c "exec snet-ice -b 127.0.0.1 --explain <'$in' > >(tee -p '$BATS_TEST_TMPDIR/x.out' | jq -c --unbuffered '
-		select(.kind == \"request\") | { event, ufrag: \"abcd\", remote_ufrag: .ufrag, kind: \"ack\", id }' >'$in')"
+	# The other side answers at once: it is there when its credentials are.
+	start x bash -c "exec snet-ice -b 127.0.0.1 --explain <'$in' > >(tee -p '$BATS_TEST_TMPDIR/x.out' |
+		jq -c --unbuffered --argjson hello '$credentials' 'if .pwd then \$hello elif .kind == \"request\" then
+		{ event, ufrag: \"abcd\", remote_ufrag: .ufrag, kind: \"ack\", id } else empty end' >'$in')"
 	wait_event x ice.local .end_of_candidates
-	say x "$credentials" "$(seen "$port")" "$(seen $((port + 1)))" "$(seen $((port + 2)))" "$(seen $((port + 3)))" \
+	wait_event x ice.remote .ufrag
+	say x "$(seen "$port")" "$(seen $((port + 1)))" "$(seen $((port + 2)))" "$(seen $((port + 3)))" \
 		a=end-of-candidates
 	[ "$(field x ice.punching agreed)" = true ]
 	[ "$(field x ice.punching plan)" = sweep ]

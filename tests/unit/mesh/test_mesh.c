@@ -28,6 +28,7 @@ struct party {
 	uint64_t lost[MOST];
 	uint64_t next[MOST]; /* the number its next message must carry */
 	int over_code[MOST], trouble_code;
+	unsigned attempts; /* to dial anybody */
 	char trouble[TROUBLE];
 };
 
@@ -42,6 +43,7 @@ static int address(uint32_t party, unsigned attempt, struct snet_endpoint **from
 	struct party *p = user;
 
 	(void)attempt;
+	p->attempts++;
 	*from = p->end.e;
 	*to = parties[party].end.at;
 	return parties[party].end.e ? SNET_OK : snet_fail(err, SNET_EUNREACH, "not there");
@@ -435,6 +437,24 @@ static void who_disagrees_is_told_about_what(void **s)
 	assert_int_equal(parties[0].over_code[1], SNET_ECONFIG);
 }
 
+/* Its key is right, so that it may be told of us before it has said who it is. */
+static void who_is_not_whom_it_says_is_dialled_less_and_less(void **s)
+{
+	(void)s;
+	prepare(2);
+	start(0, 2);
+	roster[0].id += 50;
+	start(1, 2);
+	assert_int_equal(send_number(0, 1, 0, 8), SNET_OK);
+	assert_int_equal(send_number(1, 0, 0, 8), SNET_OK);
+	net_until(loop, has_trouble, &parties[1]);
+	net_pass(loop, 2 * SNET_SEC);
+	assert_in_range(parties[1].attempts, 1, 15);
+	assert_int_equal(parties[1].ups[0], 0);
+	for (uint32_t i = 0; i < 2; i++)
+		assert_int_equal(parties[i].next[1 - i], 0);
+}
+
 static bool is_full(void *user)
 {
 	return ((struct party *)user)->rooms[1];
@@ -656,6 +676,7 @@ int main(void)
 		TEST(lost_connections_lose_nothing),
 		TEST(a_party_may_restart),
 		TEST(who_disagrees_is_told_about_what),
+		TEST(who_is_not_whom_it_says_is_dialled_less_and_less),
 		TEST(a_slow_party_fills_its_queue_only),
 		TEST(who_does_not_come_is_given_up),
 		TEST(what_has_no_form_is_not_accepted),
