@@ -22,7 +22,9 @@
 #define SNET_FFI_NODES 65536u        /* in a node list */
 #define SNET_FFI_PARTIES 2048u       /* that can agree; as many clients */
 #define SNET_FFI_NO_SEAT UINT32_MAX
-#define SNET_FFI_LINGER (3 * SNET_SEC) /* for what is queued, when a connection is closed */
+/* For what is queued when a connection is closed: since the peer took some of it; in all. */
+#define SNET_FFI_LINGER (3 * SNET_SEC)
+#define SNET_FFI_LINGER_MOST (60 * SNET_SEC)
 
 struct snet_ffi_runtime {
 	atomic_uint refs;
@@ -93,6 +95,8 @@ struct snet_ffi_link {
 	struct snet_list inbox, outbox, receivers;
 	size_t inbox_bytes, outbox_bytes;
 	struct snet_timer linger;
+	size_t left;           /* at the last look: bytes not acknowledged, the outbox too */
+	snet_time moved, over; /* when there was last less; when it ends at the latest */
 	char why[200];
 };
 

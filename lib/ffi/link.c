@@ -7,19 +7,51 @@
 #include "ffi/manager.h"
 
 #define GRACEFUL "Connection closed gracefully" /* as the crate says it, stoffelnet-wire(7) */
+#define LOOK (500 * SNET_MS)                    /* between looks at what is left */
 
 /* ---- life */
 
-static void on_linger(struct snet_timer *t, snet_time now)
+static size_t left(const struct snet_ffi_link *l)
 {
-	struct snet_ffi_link *l = t->user;
+	size_t n = l->outbox_bytes;
 
-	(void)now;
-	pthread_mutex_lock(&l->rt->lock);
+	for (struct snet_list *at = l->wires.next; at != &l->wires; at = at->next)
+		n += snet_peer_queued(SNET_OF(at, struct snet_ffi_wire, node)->peer);
+	return n;
+}
+
+static void give_up(struct snet_ffi_link *l)
+{
 	for (struct snet_list *n = l->wires.next; n != &l->wires; n = n->next)
 		snet_peer_close(SNET_OF(n, struct snet_ffi_wire, node)->peer, SNET_OK,
 				GRACEFUL);
+}
+
+/* A look at what is left; there is another while some of it goes. */
+static void on_linger(struct snet_timer *t, snet_time now)
+{
+	struct snet_ffi_link *l = t->user;
+	size_t before = l->left;
+
+	pthread_mutex_lock(&l->rt->lock);
+	l->left = left(l);
+	if (l->left < before)
+		l->moved = now;
+	if (now - l->moved >= SNET_FFI_LINGER || now >= l->over ||
+	    snet_timer_set(l->rt->loop, t, now + LOOK))
+		give_up(l);
 	pthread_mutex_unlock(&l->rt->lock);
+}
+
+static void linger(struct snet_ffi_link *l)
+{
+	snet_time now = snet_loop_now(l->rt->loop);
+
+	l->left = left(l);
+	l->moved = now;
+	l->over = now + SNET_FFI_LINGER_MOST;
+	if (snet_timer_set(l->rt->loop, &l->linger, now + LOOK))
+		give_up(l);
 }
 
 struct snet_ffi_link *snet_ffi_link_new(struct snet_ffi_manager *m)
@@ -240,8 +272,7 @@ static void hang_up(struct snet_ffi_link *l)
 	bool all_out = snet_list_is_empty(&l->outbox);
 
 	if (!l->finishing)
-		snet_timer_set(l->rt->loop, &l->linger,
-			       snet_loop_now(l->rt->loop) + SNET_FFI_LINGER);
+		linger(l);
 	l->finishing = true;
 	for (struct snet_list *n = l->wires.next; n != &l->wires; n = n->next) {
 		struct snet_ffi_wire *w = SNET_OF(n, struct snet_ffi_wire, node);

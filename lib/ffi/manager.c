@@ -320,7 +320,8 @@ static void begin_end(struct snet_ffi_manager *m)
 		snet_ffi_link_free(l);
 	close_links(m);
 	m->linger = (struct snet_timer){ .fn = on_linger, .user = m };
-	snet_timer_set(m->rt->loop, &m->linger, snet_loop_now(m->rt->loop) + SNET_FFI_LINGER);
+	snet_timer_set(m->rt->loop, &m->linger,
+		       snet_loop_now(m->rt->loop) + SNET_FFI_LINGER_MOST);
 }
 
 static void finish_end(struct snet_ffi_manager *m)

@@ -65,7 +65,7 @@ uint64_t stoffelnet_node_party_id(void *node);
 
 /* A manager listens at once, with a key of its own. NULL: an error. */
 void *stoffelnet_manager_new(void *runtime, const char *bind_address, uint64_t party_id);
-void stoffelnet_manager_destroy(void *manager); /* sends what is queued, 3 s at most */
+void stoffelnet_manager_destroy(void *manager); /* sends what is queued */
 int32_t stoffelnet_manager_add_node(void *manager, const char *address, uint64_t party_id);
 /* Keys are SubjectPublicKeyInfo, DER. Without any, every key is accepted. */
 int32_t stoffelnet_manager_add_allowed_certificate_public_key(void *manager, const uint8_t *key,

@@ -1,4 +1,5 @@
 /* Handles of the public API from many threads: cancelled, closed and released in any order. */
+#include <limits.h>
 #include <pthread.h>
 #include <setjmp.h>
 #include <stdarg.h>
@@ -10,6 +11,7 @@
 #include <arpa/inet.h>
 #include <poll.h>
 #include <sys/socket.h>
+#include <time.h>
 #include <unistd.h>
 
 #include <cmocka.h>
@@ -462,11 +464,13 @@ static void what_threads_talk_on_may_be_closed_at_any_moment(void **state)
 
 /* ---- what goes out so is looked after like everything else */
 
-/* Between two managers: passes datagrams on, but swallows those that it is told to. */
+/* Between two managers: passes datagrams on, but swallows those that it is told to, and takes
+ * its time over the others. */
 struct relay {
 	int fd;
 	struct sockaddr_in to, from;
 	atomic_int swallow, swallowed;
+	atomic_uint pace; /* us, for each that is no answer */
 	atomic_bool stop;
 	pthread_t thread;
 };
@@ -488,6 +492,8 @@ static void pass_on(struct relay *r)
 		atomic_fetch_add(&r->swallowed, 1);
 		return;
 	}
+	if (!answer)
+		usleep(atomic_load(&r->pace));
 	sendto(r->fd, p, (size_t)n, 0, (struct sockaddr *)(answer ? &r->from : &r->to),
 	       sizeof(who));
 }
@@ -517,23 +523,38 @@ static uint16_t relay_begin(struct relay *r, uint16_t port)
 	return ntohs(at.sin_port);
 }
 
-/* The runtime's thread sleeps, for seconds, for nothing is under way. What the caller sends and
- * the network loses makes it wake up in milliseconds. */
-static void what_a_sleeping_runtime_did_not_send_itself_it_sends_again(void **state)
+static void relay_end(struct relay *r)
 {
-	void *m[2] = { manager(1), manager(2) }, *c[2];
+	atomic_store(&r->stop, true);
+	pthread_join(r->thread, NULL);
+	close(r->fd);
+}
+
+/* Like pair, but what the first says to the second goes through the relay. */
+static void pair_over(struct relay *r, void *m[2], void *c[2])
+{
 	char at[32];
-	struct relay r;
 	uint64_t who;
 
-	(void)state;
-	snprintf(at, sizeof(at), "127.0.0.1:%u",
-		 relay_begin(&r, stoffelnet_manager_port(m[1])));
+	m[0] = manager(1);
+	m[1] = manager(2);
+	snprintf(at, sizeof(at), "127.0.0.1:%u", relay_begin(r, stoffelnet_manager_port(m[1])));
 	ok(stoffelnet_manager_add_node(m[0], at, 2));
 	ok(stoffelnet_manager_connect_to_party(m[0], 2));
 	ok(stoffelnet_manager_accept_connection(m[1], &who));
 	c[0] = stoffelnet_manager_get_connection(m[0], 2);
 	c[1] = stoffelnet_manager_get_connection(m[1], who);
+}
+
+/* The runtime's thread sleeps, for seconds, for nothing is under way. What the caller sends and
+ * the network loses makes it wake up in milliseconds. */
+static void what_a_sleeping_runtime_did_not_send_itself_it_sends_again(void **state)
+{
+	void *m[2], *c[2];
+	struct relay r;
+
+	(void)state;
+	pair_over(&r, m, c);
 	for (int i = 0; i < 3; i++) {
 		uint8_t *p;
 		size_t n;
@@ -545,15 +566,71 @@ static void what_a_sleeping_runtime_did_not_send_itself_it_sends_again(void **st
 				 STOFFELNET_ERR_TIMEOUT);
 		atomic_store(&r.swallow, 1);
 		send_text(c[0], "an answer");
-		ok(stoffelnet_connection_receive_within(c[1], rt, 2000, &p, &n));
+		ok(stoffelnet_connection_receive_within(c[1], rt, 4000, &p, &n));
 		assert_int_equal(n, 9);
 		stoffelnet_free_bytes(p, n);
 		assert_int_equal(atomic_load(&r.swallowed), i + 1);
 	}
 	part(m, c);
-	atomic_store(&r.stop, true);
-	pthread_join(r.thread, NULL);
-	close(r.fd);
+	relay_end(&r);
+}
+
+static double seconds(void)
+{
+	struct timespec t;
+
+	clock_gettime(CLOCK_MONOTONIC, &t);
+	return (double)t.tv_sec + (double)t.tv_nsec / 1e9;
+}
+
+static void *destroy(void *m)
+{
+	stoffelnet_manager_destroy(m);
+	return NULL;
+}
+
+/* The path takes longer than lingering would without progress. */
+static void what_is_queued_goes_out_after_the_end_as_long_as_it_moves(void **state)
+{
+	static uint8_t bulk[1000000];
+	void *m[2], *c[2];
+	struct relay r;
+	pthread_t t;
+	double began;
+
+	(void)state;
+	pair_over(&r, m, c);
+	atomic_store(&r.pace, 10000);
+	memset(bulk, 'b', sizeof(bulk));
+	ok(stoffelnet_connection_send(c[0], rt, bulk, sizeof(bulk)));
+	began = seconds();
+	pthread_create(&t, NULL, destroy, m[0]);
+	expect(c[1], bulk, sizeof(bulk));
+	assert_true(seconds() - began > 4);
+	pthread_join(t, NULL);
+	stoffelnet_connection_destroy(c[0]);
+	stoffelnet_connection_destroy(c[1]);
+	stoffelnet_manager_destroy(m[1]);
+	relay_end(&r);
+}
+
+static void who_takes_nothing_more_is_not_waited_for_long(void **state)
+{
+	void *m[2], *c[2];
+	struct relay r;
+	double began;
+
+	(void)state;
+	pair_over(&r, m, c);
+	atomic_store(&r.swallow, INT_MAX);
+	send_text(c[0], "into the void");
+	began = seconds();
+	stoffelnet_connection_close(c[0], rt);
+	assert_true(seconds() - began > 2);
+	assert_true(seconds() - began < 30);
+	assert_int_equal(stoffelnet_connection_state(c[0], rt), STOFFELNET_STATE_CLOSED);
+	part(m, c);
+	relay_end(&r);
 }
 
 int main(void)
@@ -570,6 +647,8 @@ int main(void)
 		cmocka_unit_test(a_callback_may_wait_for_a_thread_that_it_has_sent_to),
 		cmocka_unit_test(what_threads_talk_on_may_be_closed_at_any_moment),
 		cmocka_unit_test(what_a_sleeping_runtime_did_not_send_itself_it_sends_again),
+		cmocka_unit_test(what_is_queued_goes_out_after_the_end_as_long_as_it_moves),
+		cmocka_unit_test(who_takes_nothing_more_is_not_waited_for_long),
 	};
 
 	return cmocka_run_group_tests(tests, setup, teardown);
