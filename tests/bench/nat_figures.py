@@ -17,13 +17,9 @@ listening-port={port}
 """
 
 
-def load(stage, port, name):
-    """Of clients that send a few in a row each, which costs us little; and of as many as there are requests."""
-    figures = {}
-    for in_a_row, figure in ((4, name), (1, f"{name}-many")):
-        argv = [stage.bench.tool("stun-load"), "-r", str(in_a_row), "-p", str(port)]
-        figures[figure] = stage.report(stage.spawn(argv, 0, stdout=-1), "stun-load")["per_second"]
-    return figures
+def load(stage, port):
+    program = stage.spawn([stage.bench.tool("stun-load"), "-p", str(port)], 0, stdout=-1)
+    return stage.report(program, "stun-load")["per_second"]
 
 
 def run_stun_serve(bench):
@@ -33,7 +29,7 @@ def run_stun_serve(bench):
         argv = [bench.program("snet-stun"), "-q", "--ready-fd", str(w), "--serve", f"127.0.0.1:{port}"]
         server = stage.spawn(argv, 1, pass_fds=(w,))
         stage.expect_ready(r, server, "snet-stun")
-        return load(stage, port, "stun-serve")
+        return {"stun-serve": load(stage, port)}
 
 
 def run_coturn(bench):
@@ -44,12 +40,7 @@ def run_coturn(bench):
     with Stage(bench) as stage:
         server = stage.spawn([bench.find("turnserver"), "-c", config], 1)
         poll_until("turnserver", 10, lambda: bench.is_bound(port) or server.poll() is not None)
-        return load(stage, port, "coturn")
+        return {"coturn": load(stage, port)}
 
 
-SAMPLERS = {
-    "stun-serve": run_stun_serve,
-    "stun-serve-many": run_stun_serve,
-    "coturn": run_coturn,
-    "coturn-many": run_coturn,
-}
+SAMPLERS = {"stun-serve": run_stun_serve, "coturn": run_coturn}
