@@ -28,10 +28,22 @@ while True:
 	SNET_DNS=127.0.0.1:$(head -n 1 "$BATS_TEST_TMPDIR/dns.out")
 }
 
+# "silent" asks for silent-SIGNAL..., which is never answered, and ends by that signal, after the others.
+ends_while_it_asks() {
+	local before s
+	wait_until grep -q "^silent-$1" "$BATS_TEST_TMPDIR/dns.out"
+	before=$SECONDS
+	for s in "${@:2}" "$1"; do
+		kill -s "$s" "${pid[silent]}"
+	done
+	finish silent
+	[ "$status" -eq 0 ] && [ $((SECONDS - before)) -le 4 ] && ! has_event silent listening
+}
+
 # listens_at_names MAKE: MAKE NAME sets the array command to a program that listens at the host NAME, with its arguments.
 # It binds what the name stands for, fails for a name that is unknown, and can be ended while it asks.
 listens_at_names() {
-	local before signal
+	local signal
 	"$1" here.example.test
 	start_ready here "${command[@]}"
 	[[ $(jq -r 'select(.event == "listening").address' "$BATS_TEST_TMPDIR/here.out") == *"//127.0.0.1:"* ]]
@@ -40,14 +52,7 @@ listens_at_names() {
 	for signal in TERM INT; do
 		"$1" "silent-$signal.example.test"
 		start silent "${command[@]}"
-		wait_until grep -q "^silent-$signal" "$BATS_TEST_TMPDIR/dns.out"
-		before=$SECONDS
-		kill -s USR1 "${pid[silent]}"
-		kill -s "$signal" "${pid[silent]}"
-		finish silent
-		[ "$status" -eq 0 ]
-		[ $((SECONDS - before)) -le 4 ]
-		! has_event silent listening
+		ends_while_it_asks "$signal" USR1
 	done
 	"$1" no.example.test
 	run --separate-stderr "${command[@]}"

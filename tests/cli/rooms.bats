@@ -133,7 +133,7 @@ have_talked() {
 	wait_event l listening
 	run -7 snet-send -w 3s -k "$skey" --iface loopback "$room#$lid" <<<'{"text":"x"}'
 	quit l
-	! has_event l ice.selected
+	run ! has_event l ice.selected
 }
 
 @test "the listener is killed: the sender knows within seconds, status 6" {

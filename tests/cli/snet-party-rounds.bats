@@ -41,7 +41,7 @@ rounds() {
 	wait_event p1 peer.up
 	say p1 '{"text":"b1"}'
 	wait_event p0 round '.round == 1'
-	! has_event p0 round '.round == 2'
+	run ! has_event p0 round '.round == 2'
 	say p1 '{"text":"b2"}'
 	wait_event p0 round '.round == 2'
 	release p0
@@ -165,7 +165,7 @@ rounds() {
 	hold p1
 	party 1 <"$in"
 	wait_event p0 ready '.peers == 1'
-	! has_event p1 ready
+	run ! has_event p1 ready
 	release p0
 	release p1
 	quit p1
@@ -220,5 +220,5 @@ rounds() {
 	finish p0
 	finish p1
 	grep -q "stdout: Broken pipe" p0.err p1.err
-	! grep -q "no memory" p0.err p1.err
+	run ! grep -q "no memory" p0.err p1.err
 }

@@ -190,13 +190,7 @@ while True:
 	snet-stun "$addr"
 	for signal in TERM INT; do
 		start silent snet-stun --serve "silent-$signal.example.test:0"
-		wait_until grep -q "^silent-$signal" "$BATS_TEST_TMPDIR/dns.out"
-		before=$SECONDS
-		kill -s "$signal" "${pid[silent]}"
-		finish silent
-		[ "$status" -eq 0 ]
-		[ $((SECONDS - before)) -le 4 ]
-		! has_event silent listening
+		ends_while_it_asks "$signal"
 	done
 	run --separate-stderr snet-stun --serve 127.0.0.1:0 --serve no.example.test:0
 	failed_with 4 cannot_resolve
