@@ -212,14 +212,16 @@ void snet_mesh_hold(struct snet_mesh *m, uint32_t party, bool hold)
 
 bool snet_mesh_is_up(const struct snet_mesh *m, uint32_t party)
 {
-	return party < m->cfg.n && (party == m->cfg.self || m->members[party].up);
+	const struct member *p = party < m->cfg.n ? &m->members[party] : NULL;
+
+	return p && (party == m->cfg.self || p->up || p->moving);
 }
 
 static enum snet_mesh_state state_of(const struct member *m)
 {
 	if (m->over)
 		return m->failed ? SNET_MESH_DISCONNECTED : SNET_MESH_CLOSED;
-	if (m->up)
+	if (m->up || m->moving)
 		return m->ended || m->mesh->finished ? SNET_MESH_CLOSING : SNET_MESH_CONNECTED;
 	return m->was_up ? SNET_MESH_DISCONNECTED : SNET_MESH_CONNECTING;
 }

@@ -283,7 +283,9 @@ void mesh_came_up(struct channel *ch, bool anew, uint64_t lost)
 	m->up = m->was_up = true;
 	m->last.code = SNET_OK;
 	snet_timer_stop(m->mesh->cfg.loop, &m->probe);
-	m->mesh->ev->on_up(m->index, anew, lost, m->mesh->user);
+	if (!m->moving)
+		m->mesh->ev->on_up(m->index, anew, lost, m->mesh->user);
+	m->moving = false;
 }
 
 static void taken_for_good(struct member *m, const struct snet_record_marks *marks, bool anew)
@@ -314,6 +316,7 @@ static void hear_resume(struct channel *ch, const uint8_t *body, size_t n)
 	int rc = snet_session_hear(&heard, &mesh->session, m->incarnation, body, n, &err);
 
 	if (!rc && heard.is_new) {
+		mesh_is_another(m);
 		lost = snet_outbox_renew(&m->outbox);
 		memset(m->taken, 0, sizeof(m->taken));
 		memset(m->confirmed, 0, sizeof(m->confirmed));

@@ -18,8 +18,6 @@
 #define TIE_BREAKER "duplicate connection: tie-breaker" /* the crate's words */
 #define MESH_CHANNELS 4 /* of one party at a time: more that come are turned away */
 
-struct member;
-
 struct channel {
 	struct snet_list node; /* in member->channels */
 	struct member *member;
@@ -59,8 +57,9 @@ struct member {
 	uint64_t again[SNET_RECORD_STREAMS]; /* to come a second time, as resume asked for */
 	size_t unacked_bytes, unacked;       /* taken and not acknowledged: bytes, messages */
 	bool up, ended, full, over;          /* ended: it sends no more */
-	bool was_up, failed, held;           /* failed: it was given up */
-	snet_time heard_at;                  /* plain: its last message */
+	bool moving;               /* not up, and its owner is not told: from one to another */
+	bool was_up, failed, held; /* failed: it was given up */
+	snet_time heard_at;        /* plain: its last message */
 	struct mesh_turns turns;
 	struct snet_error last; /* why it is not there */
 	struct snet_mesh_stats stats;
@@ -92,12 +91,22 @@ static inline void mesh_turn(struct member *m, int way)
 	m->mesh->turns.last = way;
 }
 
-/* ---- mesh_link.c: connections come and go */
+/* ---- mesh_dial.c: who is dialled, and when; what is open */
 void mesh_begin(struct member *m);
 void mesh_stop(struct member *m);   /* its timers */
 void mesh_forget(struct member *m); /* channels that are held back by a pause */
 void mesh_over(struct member *m, const struct snet_error *err);
 void mesh_drop(struct channel *ch, int code, const char *why);
+struct channel *mesh_channel_new(struct member *m, bool dialled); /* NULL: too many */
+void mesh_channel_free(struct channel *ch);
+void mesh_step(struct member *m, enum snet_link_event ev);
+void mesh_trouble(struct member *m, const struct snet_error *err);
+snet_time mesh_give_up_at(const struct member *m);
+
+/* ---- mesh_link.c: which connection counts, until it ends */
+extern const struct snet_peer_events mesh_peer_events; /* user: its channel */
+void mesh_on_probe(struct snet_timer *t, snet_time now);
+void mesh_is_another(struct member *m); /* than it was on the connection that was replaced */
 
 /* ---- mesh_delivery.c: what crosses on them */
 void mesh_delivery_init(struct member *m);
@@ -105,8 +114,7 @@ void mesh_say_resume(struct channel *ch);
 void mesh_control(struct channel *ch, uint8_t type, const uint8_t *body, size_t n);
 void mesh_message(struct channel *ch, const struct snet_message *msg);
 void mesh_pump(struct member *m);
-/* A connection that takes more has not taken this: it goes on when on_drain says so, is over,
- * or had no memory; then it is tried again soon. */
+/* It goes on when on_drain says so, is over, or had no memory: then it is tried again soon. */
 void mesh_pump_failed(struct member *m, int rc);
 void mesh_say_heartbeat(struct channel *ch, bool reply);
 void mesh_pause(struct channel *ch); /* or resume it, as the mesh is */

@@ -185,8 +185,19 @@ received() {
 	jq -r 'select(.event == "message") | "\(.from) \(.text // (.data | @base64d))"' "$BATS_TEST_TMPDIR/$1.out"
 }
 
+# Who reads the log of a failure has nothing else: what each program said last.
+show_all() {
+	local f
+	for f in "$BATS_TEST_TMPDIR"/*.{out,err}; do
+		[ -s "$f" ] || continue
+		echo "--- ${f##*/}"
+		tail -c 3000 "$f" | tail -n 12 | tr -cd '[:print:]\n' | cut -c -400
+	done >&2
+}
+
 stop_all() {
 	local name bad=0
+	[ -n "${BATS_TEST_COMPLETED:-}${BATS_TEST_SKIPPED:-}" ] || show_all
 	for name in "${!pid[@]}"; do
 		kill "${pid[$name]}" 2>/dev/null || true
 	done

@@ -11,7 +11,7 @@
 #include <cmocka.h>
 
 #include "crypto/identity.h"
-#include "mesh/mesh.h"
+#include "mesh/mesh_impl.h"
 #include "support/net.h"
 #include "wire/record.h"
 
@@ -409,6 +409,55 @@ static void a_party_may_restart(void **s)
 	assert_true(parties[1].next[0] >= 1 && parties[1].next[2] >= 1);
 }
 
+/* As a party does that has lost its connection, or has none yet. */
+static void dial_anew(uint32_t i, uint32_t k)
+{
+	struct member *m = &parties[i].mesh->members[k];
+
+	snet_link_init(&m->link, SNET_NEVER, 10 * SNET_SEC);
+	m->timer.fn(&m->timer, snet_loop_now(loop));
+}
+
+static const struct snet_peer *first;
+
+static bool has_moved(void *user)
+{
+	const struct snet_peer *now = snet_mesh_peer(parties[0].mesh, 1);
+
+	return all_up(user) && now && now != first && parties[0].mesh->members[1].up &&
+	       parties[1].mesh->members[0].up;
+}
+
+/* One connection in place of another, to the same process, is no news. */
+static void a_second_dial_is_no_loss(void **s)
+{
+	(void)s;
+	prepare(2);
+	start(0, 2);
+	start(1, 2);
+	net_until(loop, all_up, NULL);
+	for (uint64_t k = 0; k < 10; k++) {
+		uint32_t from = parties[0].mesh->members[1].current->dialled ? 0 : 1;
+
+		first = snet_mesh_peer(parties[0].mesh, 1);
+		dial_anew(from, 1 - from);
+		send_all(k);
+		net_until(loop, has_moved, NULL);
+	}
+	for (uint32_t i = 0; i < 2; i++) {
+		struct snet_mesh_stats st;
+
+		snet_mesh_stats(parties[i].mesh, 1 - i, &st);
+		assert_int_equal(st.reconnects, 0);
+		assert_int_equal(st.state, SNET_MESH_CONNECTED);
+		assert_int_equal(parties[i].ups[1 - i], 1);
+		assert_int_equal(parties[i].downs[1 - i], 0);
+	}
+	wanted = 10;
+	net_until(loop, all_heard, NULL);
+	finish_all();
+}
+
 static bool is_over_1(void *user)
 {
 	return ((struct party *)user)->overs[1];
@@ -675,6 +724,7 @@ int main(void)
 		TEST(the_last_may_come_late),
 		TEST(lost_connections_lose_nothing),
 		TEST(a_party_may_restart),
+		TEST(a_second_dial_is_no_loss),
 		TEST(who_disagrees_is_told_about_what),
 		TEST(who_is_not_whom_it_says_is_dialled_less_and_less),
 		TEST(a_slow_party_fills_its_queue_only),
