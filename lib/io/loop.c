@@ -1,47 +1,14 @@
-#include "io/loop.h"
+#include "io/loop_impl.h"
 
-#include <ev.h>
-#include <pthread.h>
+#include <sched.h>
 #include <stdlib.h>
 
 #include "base/err.h"
-#include "io/heap.h"
 
 /* A wait that ends before the kernel's next tick costs a virtual machine more than a change of
  * threads does. */
 #define LINGER (5 * SNET_MS)
-#define GUEST_TURNS 3                   /* of who has borrowed a loop; then it is woken */
 #define VIRTUAL_START (1000 * SNET_SEC) /* not 0: what is subtracted from now is no wrap */
-
-struct post {
-	struct post *next;
-	void (*fn)(void *arg);
-	void *arg;
-};
-
-enum tenure { AWAKE, ASLEEP, BORROWED };
-
-struct snet_loop {
-	struct ev_loop *ev; /* NULL: the time is virtual */
-	struct ev_timer timer;
-	struct ev_prepare prepare;
-	struct ev_check check;
-	struct ev_idle idle; /* keeps the loop from waiting while tasks are pending */
-	struct ev_async async;
-	struct snet_heap heap;
-	struct snet_list tasks;
-	snet_time now;
-	snet_time alarm;      /* when it wakes by itself */
-	bool changed;         /* what descriptors are wanted for, since it looked */
-	pthread_mutex_t lock; /* of all that follows: what other threads touch */
-	struct post *posts, **posts_end;
-	enum tenure tenure;
-	bool wanted;         /* its own thread waits for it */
-	bool visited;        /* it was borrowed since it went to sleep last */
-	pthread_cond_t back; /* it was given back, and is wanted */
-	void (*on_sleep)(void *user);
-	void *user;
-};
 
 struct snet_io {
 	struct ev_io ev;
@@ -59,7 +26,7 @@ struct snet_signal {
 
 /* ---- turns */
 
-static void run_timers(struct snet_loop *l)
+void loop_run_timers(struct snet_loop *l)
 {
 	struct snet_timer *t;
 
@@ -68,16 +35,18 @@ static void run_timers(struct snet_loop *l)
 	for (size_t most = l->heap.n;
 	     most && (t = snet_heap_first(&l->heap)) && t->deadline <= l->now; most--) {
 		snet_heap_del(&l->heap, t);
+		l->worked = true;
 		t->fn(t, l->now);
 	}
 }
 
-static void run_tasks(struct snet_loop *l)
+void loop_run_tasks(struct snet_loop *l)
 {
 	struct snet_list now;
 
 	if (snet_list_is_empty(&l->tasks))
 		return;
+	l->worked = true;
 	now = l->tasks; /* those deferred from here on belong to the next turn */
 	now.next->prev = now.prev->next = &now;
 	snet_list_init(&l->tasks);
@@ -89,6 +58,15 @@ static void run_tasks(struct snet_loop *l)
 	}
 }
 
+/* A shared one sleeps when it can: or nobody could borrow it. */
+static bool looks(struct snet_loop *l)
+{
+	bool worked = l->worked;
+
+	l->worked = false;
+	return l->dozes && !l->on_sleep && snet_doze_looks(&l->doze, l->woke, l->now, worked);
+}
+
 static void on_prepare(struct ev_loop *ev, struct ev_prepare *w, int revents)
 {
 	struct snet_loop *l = w->data;
@@ -96,8 +74,8 @@ static void on_prepare(struct ev_loop *ev, struct ev_prepare *w, int revents)
 
 	(void)revents;
 	l->now = snet_now();
-	run_tasks(l);
-	if (!snet_list_is_empty(&l->tasks))
+	loop_run_tasks(l);
+	if (!snet_list_is_empty(&l->tasks) || looks(l))
 		ev_idle_start(ev, &l->idle);
 	else
 		ev_idle_stop(ev, &l->idle);
@@ -121,18 +99,30 @@ static void on_check(struct ev_loop *ev, struct ev_check *w, int revents)
 	struct snet_loop *l = w->data;
 
 	(void)ev, (void)revents;
-	l->now = snet_now();
-	run_timers(l);
+	l->now = l->woke = snet_now();
+}
+
+/* After input: where it is we who were asleep, what came in time is read before anybody is
+ * taken for silent. */
+static void on_due(struct ev_loop *ev, struct ev_check *w, int revents)
+{
+	(void)ev, (void)revents;
+	loop_run_timers(w->data);
 }
 
 static void on_nothing_timer(struct ev_loop *ev, struct ev_timer *w, int revents)
 {
-	(void)ev, (void)w, (void)revents; /* on_check does the work */
+	(void)ev, (void)w, (void)revents; /* on_due does the work */
 }
 
-static void on_nothing_idle(struct ev_loop *ev, struct ev_idle *w, int revents)
+/* Called where nothing else is. */
+static void on_idle(struct ev_loop *ev, struct ev_idle *w, int revents)
 {
-	(void)ev, (void)w, (void)revents;
+	struct snet_loop *l = w->data;
+
+	(void)ev, (void)revents;
+	if (l->doze.looking && snet_list_is_empty(&l->tasks))
+		sched_yield();
 }
 
 static void on_async(struct ev_loop *ev, struct ev_async *w, int revents)
@@ -141,6 +131,7 @@ static void on_async(struct ev_loop *ev, struct ev_async *w, int revents)
 	struct post *p, *next;
 
 	(void)ev, (void)revents;
+	l->worked = true;
 	pthread_mutex_lock(&l->lock);
 	p = l->posts;
 	l->posts = NULL;
@@ -182,11 +173,14 @@ int snet_loop_new(struct snet_loop **out)
 	ev_prepare_init(&l->prepare, on_prepare);
 	ev_check_init(&l->check, on_check);
 	ev_set_priority(&l->check, EV_MAXPRI); /* the time first, then what needs it */
-	ev_idle_init(&l->idle, on_nothing_idle);
+	ev_check_init(&l->due, on_due);
+	ev_set_priority(&l->due, EV_MINPRI);
+	ev_idle_init(&l->idle, on_idle);
 	ev_async_init(&l->async, on_async);
-	l->prepare.data = l->check.data = l->async.data = l;
+	l->prepare.data = l->check.data = l->due.data = l->idle.data = l->async.data = l;
 	ev_prepare_start(l->ev, &l->prepare);
 	ev_check_start(l->ev, &l->check);
+	ev_check_start(l->ev, &l->due);
 	ev_async_start(l->ev, &l->async);
 	*out = l;
 	return SNET_OK;
@@ -214,6 +208,12 @@ void snet_loop_run(struct snet_loop *l)
 	ev_run(l->ev, 0);
 }
 
+void snet_loop_doze(struct snet_loop *l)
+{
+	snet_doze_init(&l->doze);
+	l->dozes = true;
+}
+
 void snet_loop_stop(struct snet_loop *l)
 {
 	ev_break(l->ev, EVBREAK_ALL);
@@ -232,14 +232,14 @@ bool snet_loop_turn(struct snet_loop *l)
 	struct snet_timer *first;
 	bool is_busy;
 
-	run_tasks(l);
+	loop_run_tasks(l);
 	is_busy = !snet_list_is_empty(&l->tasks);
 	first = snet_heap_first(&l->heap);
 	if (!is_busy && !first)
 		return false;
 	if (!is_busy && first->deadline > l->now)
 		l->now = first->deadline;
-	run_timers(l);
+	loop_run_timers(l);
 	return true;
 }
 
@@ -261,77 +261,6 @@ int snet_loop_post(struct snet_loop *l, void (*fn)(void *arg), void *arg)
 	pthread_mutex_unlock(&l->lock);
 	ev_async_send(l->ev, &l->async);
 	return SNET_OK;
-}
-
-/* ---- another thread in its place */
-
-/* What libev calls around its wait. With tasks pending there is none. */
-static void on_release(struct ev_loop *ev)
-{
-	struct snet_loop *l = ev_userdata(ev);
-
-	pthread_mutex_lock(&l->lock);
-	if (snet_list_is_empty(&l->tasks))
-		l->tenure = ASLEEP;
-	pthread_mutex_unlock(&l->lock);
-	l->on_sleep(l->user);
-}
-
-/* Who is waited for gets it next: those who borrow it again and again cannot keep it. */
-static void on_acquire(struct ev_loop *ev)
-{
-	struct snet_loop *l = ev_userdata(ev);
-
-	pthread_mutex_lock(&l->lock);
-	l->wanted = true;
-	while (l->tenure == BORROWED)
-		pthread_cond_wait(&l->back, &l->lock);
-	l->wanted = false;
-	l->tenure = AWAKE;
-	pthread_mutex_unlock(&l->lock);
-}
-
-void snet_loop_share(struct snet_loop *l, void (*on_sleep)(void *user), void *user)
-{
-	l->on_sleep = on_sleep;
-	l->user = user;
-	ev_set_userdata(l->ev, l);
-	ev_set_loop_release_cb(l->ev, on_release, on_acquire);
-}
-
-bool snet_loop_borrow(struct snet_loop *l)
-{
-	bool yes;
-
-	pthread_mutex_lock(&l->lock);
-	yes = l->tenure == ASLEEP && !l->wanted;
-	if (yes) {
-		l->tenure = BORROWED;
-		l->visited = true;
-		l->now = snet_now();
-	}
-	pthread_mutex_unlock(&l->lock);
-	return yes;
-}
-
-void snet_loop_give_back(struct snet_loop *l)
-{
-	const struct snet_timer *first;
-
-	for (int turns = 0; turns < GUEST_TURNS && !snet_list_is_empty(&l->tasks); turns++) {
-		run_tasks(l);
-		l->now = snet_now(); /* sending takes longer, most often, than its pace wants */
-		run_timers(l);
-	}
-	first = snet_heap_first(&l->heap);
-	if (!snet_list_is_empty(&l->tasks) || l->changed ||
-	    (first && first->deadline < l->alarm))
-		ev_async_send(l->ev, &l->async);
-	pthread_mutex_lock(&l->lock); /* the last that may be touched of it */
-	l->tenure = ASLEEP;
-	if (l->wanted)
-		pthread_cond_signal(&l->back);
-	pthread_mutex_unlock(&l->lock);
 }
 
 /* ---- timers */
@@ -358,6 +287,7 @@ static void on_io(struct ev_loop *ev, struct ev_io *w, int revents)
 	struct snet_io *io = w->data;
 
 	(void)ev;
+	io->loop->worked = true;
 	io->fn(io, (revents & EV_READ ? SNET_READ : 0) | (revents & EV_WRITE ? SNET_WRITE : 0),
 	       io->user);
 }
@@ -412,6 +342,7 @@ static void on_signal(struct ev_loop *ev, struct ev_signal *w, int revents)
 	struct snet_signal *s = w->data;
 
 	(void)ev, (void)revents;
+	s->loop->worked = true;
 	s->fn(w->signum, s->user);
 }
 

@@ -1,4 +1,4 @@
-/* Loop: the only file that knows libev. Timers by deadline, descriptors, signals, work
+/* Loop: the only one that knows libev. Timers by deadline, descriptors, signals, work
  * before sleep, and ways in for other threads. One thread runs it; everything but
  * snet_loop_post and snet_loop_borrow belongs to that thread, or to who has borrowed it. */
 #ifndef SNET_IO_LOOP_H
@@ -17,6 +17,9 @@ int snet_loop_new(struct snet_loop **out); /* SNET_ENOMEM, SNET_EIO */
 void snet_loop_free(struct snet_loop *l);
 void snet_loop_run(struct snet_loop *l); /* returns after snet_loop_stop */
 void snet_loop_stop(struct snet_loop *l);
+/* Before it runs: it may stay awake where events follow each other closely (io/doze.h), which
+ * is for those that somebody waits for. */
+void snet_loop_doze(struct snet_loop *l);
 /* Read once per turn: use this, not the clock. */
 snet_time snet_loop_now(const struct snet_loop *l);
 

@@ -382,6 +382,7 @@ int hub_init(struct hub *h, struct run *r, const char *exec, struct snet_error *
 	h->waiting = (struct snet_timer){ .fn = on_waiting, .user = h };
 	hub_over_init(h);
 	h->wait_until = cli.wait == SNET_NEVER ? SNET_NEVER : snet_loop_now(r->loop) + cli.wait;
+	snet_loop_doze(r->loop);
 	r->on_drain = on_drain;
 	r->on_kill = on_kill;
 	r->on_stats = hub_stats;

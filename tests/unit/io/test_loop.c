@@ -15,6 +15,7 @@
 #include <signal.h>
 #include <sys/socket.h>
 #include <sys/wait.h>
+#include <time.h>
 #include <unistd.h>
 
 #include <cmocka.h>
@@ -461,6 +462,36 @@ static void a_watch_may_free_itself(void **state)
 	run();
 	assert_int_equal(w.calls, 1);
 	snet_io_free(NULL);
+	close(fds[0]);
+	close(fds[1]);
+}
+
+static void say_read(struct snet_io *io, int ready, void *user)
+{
+	char c;
+
+	(void)io, (void)ready;
+	assert_int_equal(read(*(int *)user, &c, 1), 1);
+	say('r');
+}
+
+/* Or whoever was asleep would take others for silent whose words have waited. */
+static void what_waits_is_read_before_a_timer_that_is_due(void **state)
+{
+	struct snet_io *io;
+	struct ring late;
+	int fds[2];
+
+	(void)state;
+	assert_int_equal(pipe(fds), 0);
+	io = snet_io_new(loop, fds[0], say_read, &fds[0]);
+	snet_io_want(io, SNET_READ);
+	ring(&late, 't', 0);
+	late.stops = true;
+	assert_int_equal(write(fds[1], "x", 1), 1);
+	run();
+	assert_string_equal(said, "rt");
+	snet_io_free(io);
 	close(fds[0]);
 	close(fds[1]);
 }
@@ -937,6 +968,75 @@ static void out_of_memory_is_an_error_everywhere(void **state)
 	snet_loop_free(NULL);
 }
 
+/* ---- a loop that may doze */
+
+#define PINGS 3000
+#define QUIET (200 * SNET_MS)
+
+static unsigned pings, rings;
+static snet_time cpu;
+
+static snet_time cpu_time(void)
+{
+	struct timespec t;
+
+	clock_gettime(CLOCK_PROCESS_CPUTIME_ID, &t);
+	return (snet_time)t.tv_sec * SNET_SEC + (snet_time)t.tv_nsec;
+}
+
+static void on_quiet_over(struct snet_timer *t, snet_time now)
+{
+	(void)t, (void)now;
+	cpu = cpu_time() - cpu;
+	snet_loop_stop(loop);
+}
+
+static void on_each_ms(struct snet_timer *t, snet_time now)
+{
+	rings++;
+	snet_timer_set(loop, t, now + SNET_MS);
+}
+
+static struct snet_timer quiet = { .fn = on_quiet_over }, each_ms = { .fn = on_each_ms };
+
+/* Every byte is followed by the next at once, until there are no more. */
+static void on_ping(struct snet_io *io, int ready, void *user)
+{
+	const int *fd = user;
+	char c;
+
+	(void)io, (void)ready;
+	assert_int_equal(read(fd[0], &c, 1), 1);
+	if (++pings < PINGS) {
+		assert_int_equal(write(fd[1], &c, 1), 1);
+		return;
+	}
+	snet_timer_stop(loop, &each_ms);
+	cpu = cpu_time();
+	snet_timer_set(loop, &quiet, snet_now() + QUIET);
+}
+
+static void who_dozes_wakes_for_all_and_sleeps_when_nothing_comes(void **state)
+{
+	struct snet_io *io;
+	int fd[2];
+
+	(void)state;
+	assert_int_equal(pipe(fd), 0);
+	io = snet_io_new(loop, fd[0], on_ping, fd);
+	snet_io_want(io, SNET_READ);
+	snet_loop_doze(loop);
+	assert_int_equal(write(fd[1], "x", 1), 1);
+	snet_timer_set(loop, &each_ms, snet_now());
+	run();
+	assert_int_equal(pings, PINGS);
+	assert_true(rings >= 1);
+	assert_true(cpu < QUIET / 2);
+	snet_io_free(io);
+	close(fd[0]);
+	close(fd[1]);
+}
+
 #define TEST(name) cmocka_unit_test_setup_teardown(name, begin, end)
 #define VIRTUAL(name) cmocka_unit_test_setup_teardown(name, begin_virtual, end)
 
@@ -957,6 +1057,7 @@ int main(void)
 		TEST(a_readable_descriptor_says_so_while_it_is_wanted),
 		TEST(both_directions_are_told_apart),
 		TEST(a_watch_may_free_itself),
+		TEST(what_waits_is_read_before_a_timer_that_is_due),
 		TEST(the_end_of_a_pipe_is_readable),
 		TEST(a_regular_file_is_always_ready),
 		TEST(a_signal_arrives_as_an_event),
@@ -970,6 +1071,7 @@ int main(void)
 		TEST(a_timer_that_can_wait_does_not_wake_a_loop),
 		TEST(a_loop_looks_at_what_was_wanted_while_it_slept),
 		TEST(those_who_borrow_a_loop_all_the_time_do_not_keep_it),
+		TEST(who_dozes_wakes_for_all_and_sleeps_when_nothing_comes),
 		cmocka_unit_test(out_of_memory_is_an_error_everywhere),
 	};
 
