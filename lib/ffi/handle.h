@@ -95,8 +95,9 @@ struct snet_ffi_link {
 	struct snet_list inbox, outbox, receivers;
 	size_t inbox_bytes, outbox_bytes;
 	struct snet_timer linger;
-	size_t left;           /* at the last look: bytes not acknowledged, the outbox too */
-	snet_time moved, over; /* when there was last less; when it ends at the latest */
+	size_t left;    /* at the last look: bytes not acknowledged, the outbox too */
+	unsigned vain;  /* looks at which it was not less than at the one before */
+	snet_time over; /* when it ends at the latest */
 	char why[200];
 };
 

@@ -27,7 +27,8 @@ static void give_up(struct snet_ffi_link *l)
 				GRACEFUL);
 }
 
-/* A look at what is left; there is another while some of it goes. */
+/* A look at what is left; there is another while some of it goes. Looks are counted, not the
+ * time: who sleeps does not look. */
 static void on_linger(struct snet_timer *t, snet_time now)
 {
 	struct snet_ffi_link *l = t->user;
@@ -35,9 +36,8 @@ static void on_linger(struct snet_timer *t, snet_time now)
 
 	pthread_mutex_lock(&l->rt->lock);
 	l->left = left(l);
-	if (l->left < before)
-		l->moved = now;
-	if (now - l->moved >= SNET_FFI_LINGER || now >= l->over ||
+	l->vain = l->left < before ? 0 : l->vain + 1;
+	if (l->vain >= SNET_FFI_LINGER / LOOK || now >= l->over ||
 	    snet_timer_set(l->rt->loop, t, now + LOOK))
 		give_up(l);
 	pthread_mutex_unlock(&l->rt->lock);
@@ -48,7 +48,7 @@ static void linger(struct snet_ffi_link *l)
 	snet_time now = snet_loop_now(l->rt->loop);
 
 	l->left = left(l);
-	l->moved = now;
+	l->vain = 0;
 	l->over = now + SNET_FFI_LINGER_MOST;
 	if (snet_timer_set(l->rt->loop, &l->linger, now + LOOK))
 		give_up(l);

@@ -257,6 +257,9 @@ static void on_timer(struct snet_timer *t, snet_time now)
 	struct snet_signal_client *c = t->user;
 
 	c->busy++;
+	/* It is we who were asleep: what it said waits to be read, or we have not asked. */
+	if (now - t->deadline > c->o.keep_alive)
+		c->heard = now;
 	if (c->state == GREETING) {
 		fail(c, SNET_ETIMEOUT, "does not let us in, nor refuse");
 	} else if (c->state == LEAVING) {

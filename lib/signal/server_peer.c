@@ -251,6 +251,9 @@ static void on_timer(struct snet_timer *t, snet_time now)
 {
 	struct peer *p = t->user;
 
+	/* It is we who were asleep: nobody had the time. */
+	if (now - t->deadline > period(p->s))
+		p->heard = p->full_since = now;
 	if (!p->member) {
 		p->ended = true; /* no answer to our farewell */
 	} else if (p->full && now - p->full_since >= p->s->o.timeout) {

@@ -8,6 +8,7 @@
 
 #define STREAM_WINDOW (1 << 20) /* bytes at first: below 1 MiB auto-tuning stays asleep */
 #define PAYLOAD_LIMIT 65527     /* of what we receive */
+#define ASLEEP 8                /* who is late by this part of dead_after */
 
 static struct snet_quic_conn *conn_of_ref(void *conn_ref)
 {
@@ -380,24 +381,32 @@ void snet_quic_conn_input(struct snet_quic_conn *c, const struct snet_path *path
 		snet_quic_tx(c);
 }
 
+bool snet_quic_conn_is_silent(const struct snet_quic_conn *c, snet_time now)
+{
+	/* heard is of a finer clock than the turn's now, and may be later */
+	return c->state == SNET_QUIC_OPEN && c->ep->cfg.keep_alive != SNET_NEVER &&
+	       now > c->heard && now - c->heard >= c->ep->cfg.dead_after;
+}
+
+void snet_quic_conn_spare(struct snet_quic_conn *c, snet_time late, snet_time now)
+{
+	snet_time dead = c->ep->cfg.dead_after;
+
+	if (late >= dead / ASLEEP && snet_quic_conn_is_silent(c, now))
+		c->heard = now - dead + (dead < SNET_SEC ? dead : SNET_SEC);
+}
+
 void snet_quic_conn_expired(struct snet_timer *t, snet_time now)
 {
 	struct snet_quic_conn *c = t->user;
-	snet_time dead = c->ep->cfg.dead_after;
 	int rc;
 
 	if (c->closing)
 		return;
-	/* heard is of a finer clock than the turn's now, and may be later. */
-	if (c->state == SNET_QUIC_OPEN && c->ep->cfg.keep_alive != SNET_NEVER &&
-	    now > c->heard && now - c->heard >= dead) {
-		/* If it is we who were asleep, the peer's packets are waiting to be read. */
-		if (now - t->deadline < dead) {
-			snet_quic_conn_fail(c, SNET_ELOST, "nothing was heard from it", true,
-					    false);
-			return;
-		}
-		c->heard = now - dead + SNET_SEC;
+	snet_quic_conn_spare(c, now - t->deadline, now);
+	if (snet_quic_conn_is_silent(c, now)) {
+		snet_quic_conn_fail(c, SNET_ELOST, "nothing was heard from it", true, false);
+		return;
 	}
 	snet_quic_tx_stalled(c, now);
 	if (ngtcp2_conn_get_expiry(c->q) <= now) {

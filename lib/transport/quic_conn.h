@@ -78,6 +78,11 @@ int snet_quic_conn_accept(struct snet_quic_conn **out, struct snet_endpoint *e,
 void snet_quic_conn_input(struct snet_quic_conn *c, const struct snet_path *path, uint8_t ecn,
 			  const uint8_t *p, size_t n);
 void snet_quic_conn_expired(struct snet_timer *t, snet_time now);
+/* Nothing was heard from it for dead_after. */
+bool snet_quic_conn_is_silent(const struct snet_quic_conn *c, snet_time now);
+/* Then, if we were asleep, late by so much, nobody knows if it is: its packets wait to be read,
+ * or, where the whole machine stood still, are on their way. It has a second more. */
+void snet_quic_conn_spare(struct snet_quic_conn *c, snet_time late, snet_time now);
 /* From the callbacks: the peer is authenticated, and has not answered our proof yet. */
 void snet_quic_conn_early(struct snet_quic_conn *c);
 /* From the callbacks: both sides are authenticated. */

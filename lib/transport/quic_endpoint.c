@@ -184,14 +184,19 @@ static void on_unreachable(const struct snet_addr *remote, void *user)
 	}
 }
 
-/* The timer is left early rather than moved: most packets only push the deadline back. */
+/* The timer is left early rather than moved: most packets only push the deadline back. What is
+ * due is late from here on. */
 void snet_quic_arm(struct snet_quic_conn *c)
 {
-	snet_time at = ngtcp2_conn_get_expiry(c->q);
+	snet_time at = ngtcp2_conn_get_expiry(c->q), now = snet_loop_now(c->ep->loop), dead;
 
-	if (c->state == SNET_QUIC_OPEN && c->ep->cfg.keep_alive != SNET_NEVER &&
-	    at > c->heard + c->ep->cfg.dead_after)
-		at = c->heard + c->ep->cfg.dead_after;
+	if (c->state == SNET_QUIC_OPEN && c->ep->cfg.keep_alive != SNET_NEVER) {
+		dead = c->heard + c->ep->cfg.dead_after;
+		snet_quic_conn_spare(c, now > dead ? now - dead : 0, now);
+		dead = c->heard + c->ep->cfg.dead_after;
+		at = at < dead ? at : dead;
+	}
+	at = at > now ? at : now;
 	if (c->timer.slot && c->timer.deadline <= at)
 		return;
 	if (snet_timer_set(c->ep->loop, &c->timer, at))

@@ -14,6 +14,7 @@ static void on_idle_timer(struct snet_timer *t, snet_time now);
 static void on_parting(struct snet_timer *t, snet_time now);
 
 #define PARTING (1 * SNET_SEC)
+#define ASLEEP 8 /* late by this part of --idle-timeout: not the peer is to blame */
 
 /* ---- life */
 
@@ -64,15 +65,25 @@ static void touch(struct mate *m)
 		snet_timer_set(m->hub->run->loop, &m->idle, m->active + cli.idle_timeout);
 }
 
+/* Once: if it is we who stood still, what was said meanwhile is waiting to be read; or the
+ * whole machine did, and it is on its way. */
+static bool stood_still(const struct mate *m, const struct snet_timer *t, snet_time now)
+{
+	return t->deadline <= m->active + cli.idle_timeout &&
+	       now - t->deadline >= cli.idle_timeout / ASLEEP;
+}
+
 static void on_idle_timer(struct snet_timer *t, snet_time now)
 {
 	struct mate *m = t->user;
+	snet_time due = m->active + cli.idle_timeout;
 
-	if (now - m->active >= cli.idle_timeout && m->peer)
+	if (now >= due && m->peer && !stood_still(m, t, now))
 		snet_peer_close(m->peer, SNET_ETIMEOUT,
 				"no message for as long as --idle-timeout allows");
 	else
-		snet_timer_set(m->hub->run->loop, t, m->active + cli.idle_timeout);
+		snet_timer_set(m->hub->run->loop, t,
+			       now < due ? due : now + cli.idle_timeout / ASLEEP);
 }
 
 /* ---- what a peer says */

@@ -278,7 +278,7 @@ need_python() {
 }
 
 @test "kill -9 of a sender in the middle: status 6 within seconds, and what came is kept" {
-	listen l -f lines --keep-alive 300ms
+	listen l -f lines --keep-alive 600ms
 	start s snet-send -k "$skey" -f lines "$addr" < <(yes "a line")
 	wait_until test -s l.out
 	kill -KILL "${pid[s]}"
@@ -290,7 +290,7 @@ need_python() {
 }
 
 @test "with --keep-open a lost peer is an event, and the listener serves on" {
-	listen l --keep-open --keep-alive 300ms
+	listen l --keep-open --keep-alive 600ms
 	hold s
 	start s snet-send -k "$skey" "$addr" <"$in"
 	wait_event s ready
@@ -344,7 +344,7 @@ need_python() {
 }
 
 @test "--idle-timeout ends who says nothing, and only them" {
-	start_ready l snet-listen --insecure --keep-open --idle-timeout 2s 127.0.0.1:0
+	start_ready l snet-listen --insecure --keep-open --idle-timeout 3s 127.0.0.1:0
 	hold idle
 	start idle snet-send "$addr" <"$in"
 	hold busy
@@ -356,6 +356,23 @@ need_python() {
 	finish idle
 	failed_with 7 timeout idle
 	run ! has_event busy peer.down
+	quit busy
+	quit l
+}
+
+@test "--idle-timeout of a listener that stood still itself ends nobody who has said something" {
+	start_ready l snet-listen --insecure --keep-open --idle-timeout 3s 127.0.0.1:0
+	hold busy
+	start busy snet-send "$addr" <"$in"
+	wait_event l peer.up
+	kill -STOP "${pid[l]}"
+	began=$SECONDS
+	talked() { say busy '{"text":"."}'; [ $((SECONDS - began)) -ge 5 ]; }
+	wait_until talked
+	kill -CONT "${pid[l]}"
+	heard() { [ "$(grep -cE '"(message|peer.down)"' l.out)" -gt 0 ]; }
+	wait_until heard
+	grep -E '"(message|peer.down)"' l.out | head -n 1 | grep '"message"'
 	quit busy
 	quit l
 }

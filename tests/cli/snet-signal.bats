@@ -184,6 +184,23 @@ print(got.hex())
 	grep -q 'fallen silent' "$BATS_TEST_TMPDIR/alice.err"
 }
 
+# As when a machine stands still: nothing waits to be read, and nobody is gone.
+@test "whoever was asleep takes nobody for gone" {
+	serve server --keep-alive 700ms
+	hold alice
+	start_ready_at alice snet-signal --keep-alive 700ms "$addr/r" <"$in"
+	hold other
+	start_ready_at other snet-signal --keep-alive 1100ms "$addr/r" <"$in"
+	kill -STOP "${pid[alice]}" "${pid[server]}"
+	finish other # for which both are silent for too long
+	[ "$status" -eq 6 ]
+	kill -CONT "${pid[alice]}" "${pid[server]}"
+	member bob r
+	say bob '{"b":1}'
+	wait_until has_lines alice 1
+	run ! has_event server signal.left '.reason == "timeout"'
+}
+
 @test "a room in which nobody speaks is over" {
 	serve server --ttl 200ms
 	member alice r
@@ -207,9 +224,10 @@ print(got.hex())
 	run curl -s -o /dev/null -w '%{http_code}' -H 'Upgrade: websocket' -H 'Connection: Upgrade' \
 		-H 'Sec-WebSocket-Version: 13' -H 'Sec-WebSocket-Key: dGhlIHNhbXBsZSBub25jZQ==' "$http/r?token=no"
 	[ "$output" = 401 ]
-	run -28 curl -s -m 1 -o /dev/null -w '%{http_code}' --http1.1 -H 'Upgrade: websocket' -H 'Connection: Upgrade' \
+	start let-in curl -s -m 60 -o /dev/null -D - --http1.1 -H 'Upgrade: websocket' -H 'Connection: Upgrade' \
 		-H 'Sec-WebSocket-Version: 13' -H 'Sec-WebSocket-Key: dGhlIHNhbXBsZSBub25jZQ==' "$http/r?token=alice-token"
-	[ "$output" = 101 ]
+	wait_until grep -q '^HTTP/1.1 101 ' "$BATS_TEST_TMPDIR/let-in.out"
+	quit let-in
 	run grep -rl 'alice-token\|bob-token' "$BATS_TEST_TMPDIR"/server.out "$BATS_TEST_TMPDIR"/server.err
 	[ "$status" -eq 1 ]
 }
@@ -222,6 +240,11 @@ print(got.hex())
 	(umask 077; : >"$BATS_TEST_TMPDIR/empty")
 	run snet-signal --listen 127.0.0.1:0 --token-file "$BATS_TEST_TMPDIR/empty"
 	failed_with 3 config
+}
+
+comes_too_often() {
+	run snet-signal "$addr/r"
+	[ "$status" -eq 10 ] && [[ $output == *"too many joins"* ]]
 }
 
 @test "full rooms, full servers and eager addresses are refused" {
@@ -246,9 +269,7 @@ print(got.hex())
 	run snet-signal "$addr/p"
 	[ "$status" -eq 10 ]
 	[[ $output == *"too many rooms"* ]]
-	run snet-signal "$addr/r"
-	[ "$status" -eq 10 ]
-	[[ $output == *"too many joins"* ]]
+	wait_until comes_too_often # a busy machine may be slow enough for one join more
 	wait_event server refused '.reason == "policy"'
 }
 

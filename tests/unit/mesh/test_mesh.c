@@ -458,6 +458,75 @@ static void a_second_dial_is_no_loss(void **s)
 	finish_all();
 }
 
+static int begin_virtual(void **s)
+{
+	(void)s;
+	memset(parties, 0, sizeof(parties));
+	assert_int_equal(snet_loop_new_virtual(&loop), SNET_OK);
+	return 0;
+}
+
+static void virtual_until(bool (*done)(void *user), void *user)
+{
+	while (!done(user))
+		assert_true(snet_loop_turn(loop));
+}
+
+static const struct snet_peer *deaf;
+
+static void begin_to_hear(struct snet_timer *t, snet_time now)
+{
+	struct member *m = t->user;
+
+	(void)now;
+	if (m->current && m->current->peer == deaf)
+		snet_peer_resume(m->current->peer);
+}
+
+static bool asks(void *user)
+{
+	return ((struct member *)user)->probe.slot;
+}
+
+static bool is_not_set(void *user)
+{
+	return !((struct snet_timer *)user)->slot;
+}
+
+/* The dial of the side whose connection does not count makes the other ask on the other. */
+static void who_does_not_answer_for_two_seconds_is_not_lost(void **s)
+{
+	struct snet_timer later = { .fn = begin_to_hear };
+	uint64_t ids[] = { snet_identity_derived(net_identity(0)),
+			   snet_identity_derived(net_identity(1)) };
+	uint32_t high = ids[0] > ids[1] ? 0 : 1, low = 1 - high;
+	struct member *m;
+
+	(void)s;
+	prepare(2);
+	start(0, 2);
+	start(1, 2);
+	virtual_until(all_up, NULL);
+	m = &parties[high].mesh->members[low];
+	first = snet_mesh_peer(parties[0].mesh, 1);
+	dial_anew(high, low);
+	virtual_until(has_moved, NULL);
+	first = m->current->peer;
+	later.user = &parties[low].mesh->members[high];
+	deaf = snet_mesh_peer(parties[low].mesh, high);
+	snet_peer_pause(snet_mesh_peer(parties[low].mesh, high));
+	dial_anew(low, high);
+	virtual_until(asks, m);
+	assert_int_equal(snet_timer_set(loop, &later, snet_loop_now(loop) + 2 * SNET_SEC), 0);
+	virtual_until(is_not_set, &later);
+	virtual_until(is_not_set, &m->probe);
+	assert_ptr_equal(snet_mesh_peer(parties[high].mesh, low), first);
+	for (uint32_t i = 0; i < 2; i++) {
+		assert_int_equal(parties[i].ups[1 - i], 1);
+		assert_int_equal(parties[i].downs[1 - i], 0);
+	}
+}
+
 static bool is_over_1(void *user)
 {
 	return ((struct party *)user)->overs[1];
@@ -725,6 +794,8 @@ int main(void)
 		TEST(lost_connections_lose_nothing),
 		TEST(a_party_may_restart),
 		TEST(a_second_dial_is_no_loss),
+		cmocka_unit_test_setup_teardown(who_does_not_answer_for_two_seconds_is_not_lost,
+						begin_virtual, end),
 		TEST(who_disagrees_is_told_about_what),
 		TEST(who_is_not_whom_it_says_is_dialled_less_and_less),
 		TEST(a_slow_party_fills_its_queue_only),
