@@ -130,8 +130,7 @@ static void begin_rounds(struct perf_all *a)
 	if (!a->plan.size)
 		a->plan.size = 64;
 	a->plan.parallel = 1;
-	a->stage = STAGE_ROUNDS;
-	a->last_round = 0;
+	a->stage = STAGE_ROUNDS; /* whose last the first party may have said already */
 	a->began = snet_now();
 	perf_report_begin(a->report, &a->plan, a->mates[a->me].party->id, UINT32_MAX, a->began);
 	say_round(a);

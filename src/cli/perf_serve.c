@@ -209,6 +209,8 @@ static void take_start(struct guest *g, const struct perf_message *m)
 {
 	struct session *t = &g->serve->session;
 
+	if (t->active && !g->joined && !left(g->serve))
+		end_session(g->serve, false); /* and nobody has looked since */
 	if (g->joined && m->session == t->id) {
 		answer(g, PERF_ACCEPT, t->id); /* again: the first was lost */
 	} else if (t->active && m->session != t->id) {
