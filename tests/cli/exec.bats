@@ -133,7 +133,7 @@ send() {
 }
 
 @test "a program whose peer is lost sees the end of its input" {
-	listen l -f lines --keep-alive 300ms --exec 'cat >heard; echo over >over'
+	listen l -f lines --keep-alive 600ms --exec 'cat >heard; echo over >over'
 	hold s
 	start s snet-send -k "$skey" -f lines "$addr" <"$in"
 	say s hello
@@ -144,7 +144,7 @@ send() {
 }
 
 @test "a program that minds neither is told to end, with all it has started" {
-	listen l --keep-alive 300ms --exec 'sleep 1000 & echo $! >sleeper; wait'
+	listen l --keep-alive 600ms --exec 'sleep 1000 & echo $! >sleeper; wait'
 	hold s
 	start s snet-send -k "$skey" "$addr" <"$in"
 	wait_until test -s sleeper
@@ -157,7 +157,7 @@ send() {
 }
 
 @test "a program that does not mind being told either is made to end" {
-	listen l --keep-alive 300ms --exec 'trap "echo told >told" TERM; echo $$ >program; while :; do read -r; done <>hangs'
+	listen l --keep-alive 600ms --exec 'trap "echo told >told" TERM; echo $$ >program; while :; do read -r; done <>hangs'
 	mkfifo hangs
 	hold s
 	start s snet-send -k "$skey" "$addr" <"$in"

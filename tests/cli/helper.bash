@@ -19,7 +19,7 @@
 #   failed_with CODE REASON [NAME]   $status is CODE, and the last line (of NAME, or of run) an error event that says so
 #   received NAME                what NAME printed of messages, a line each: peer, text
 #
-# Every wait has a bound (60 s, finish 120 s) and ends the test when it passes. What a test leaves running is ended
+# Every wait has a bound (120 s) and ends the test when it passes. What a test leaves running is ended
 # by pid in teardown; a suite with a teardown of its own calls stop_all in it.
 bats_require_minimum_version 1.5.0
 
@@ -42,7 +42,7 @@ start() {
 }
 
 start_ready() {
-	local name=$1 fifo=$BATS_TEST_TMPDIR/$1.ready deadline=$((SECONDS + 60)) fd
+	local name=$1 fifo=$BATS_TEST_TMPDIR/$1.ready deadline=$((SECONDS + 120)) fd
 	mkfifo "$fifo"
 	exec {fd}<>"$fifo"
 	held[$name.ready]=$fd
@@ -68,10 +68,10 @@ find_addr() {
 }
 
 wait_until() {
-	local deadline=$((SECONDS + 60))
+	local deadline=$((SECONDS + 120))
 	until "$@"; do
 		if [ "$SECONDS" -ge "$deadline" ]; then
-			echo "not within 60 s: $*" >&2
+			echo "not within 120 s: $*" >&2
 			return 1
 		fi
 		sleep 0.05

@@ -133,7 +133,7 @@ port_of() {
 	ports 1
 	start_ready l snet-listen -k "$lkey" -a "$sid" --keep-open "127.0.0.1:$port"
 	hold s
-	start s snet-send -k "$skey" --keep-alive 1s "$addr" <"$in"
+	start s snet-send -k "$skey" --keep-alive 2s "$addr" <"$in"
 	wait_event s ready
 	kill -KILL "${pid[l]}"
 	finish l

@@ -56,7 +56,7 @@ credentials='{"event":"ice.local","ufrag":"abcd","pwd":"abcdefghijklmnopqrstuv"}
 	[ "$(field a ice.selected rtt_us)" -lt 5000000 ]
 	[ "$(field a ice.selected took_ms)" -lt 5000 ]
 	[ "$({ field a ice.selected role; field b ice.selected role; } | sort | xargs)" = "controlled controlling" ]
-	[ "$(field a ice.state state)" = completed ]
+	wait_event a ice.state '.state == "completed"'
 }
 
 @test "credentials come first, then candidates, then that there are no more" {
@@ -148,16 +148,27 @@ punch() {
 }
 
 @test "where a NAT counts, the other side is asked when to punch, and both begin" {
-	ports 4
-	hold x
-	# The other side answers at once: it is there when its credentials are.
-	start x bash -c "exec snet-ice -b 127.0.0.1 --explain <'$in' > >(tee -p '$BATS_TEST_TMPDIR/x.out' |
-		jq -c --unbuffered --argjson hello '$credentials' 'if .pwd then \$hello elif .kind == \"request\" then
-		{ event, ufrag: \"abcd\", remote_ufrag: .ufrag, kind: \"ack\", id } else empty end' >'$in')"
-	wait_event x ice.local .end_of_candidates
-	wait_event x ice.remote .ufrag
-	say x "$(seen "$port")" "$(seen $((port + 1)))" "$(seen $((port + 2)))" "$(seen $((port + 3)))" \
-		a=end-of-candidates
+	local begin
+	for _ in {1..5}; do
+		ports 4
+		hold x
+		# The other side answers at once, and says when: it is there when its credentials are.
+		start x bash -c "exec snet-ice -b 127.0.0.1 --explain <'$in' > >(tee -p '$BATS_TEST_TMPDIR/x.out' |
+			jq -c --unbuffered --argjson hello '$credentials' 'if .pwd then \$hello elif .kind == \"request\" then
+			{ event, ufrag: \"abcd\", remote_ufrag: .ufrag, kind: \"ack\", id, at: now } else empty end' |
+			tee -p '$BATS_TEST_TMPDIR/answers' >'$in')"
+		wait_event x ice.local .end_of_candidates
+		wait_event x ice.remote .ufrag
+		begin=$(date +%s.%N)
+		say x "$(seen "$port")" "$(seen $((port + 1)))" "$(seen $((port + 2)))" "$(seen $((port + 3)))" \
+			a=end-of-candidates
+		[ "$(field x ice.punching agreed)" = false ] || break
+		# Only who is slow to answer is not waited for.
+		jq -es "map(select(.at)) | length < 2 or .[1].at - $begin > 0.5" "$BATS_TEST_TMPDIR/answers"
+		quit x
+		release x
+		rm "$in"
+	done
 	[ "$(field x ice.punching agreed)" = true ]
 	[ "$(field x ice.punching plan)" = sweep ]
 	[ "$(field x ice.punching rtt_us)" -gt 0 ]
@@ -291,7 +302,7 @@ punch() {
 	dead="--stun 127.0.0.1:${port%%#*} --stun 127.0.0.1:1 --stun stun:no-such-host.invalid"
 	pair "-b 127.0.0.1 $dead" "-b 127.0.0.1 $dead"
 	wait_event a ice.selected
-	[ "$(jq -r .took_ms <<<"$event")" -lt 1000 ]
+	[ "$(jq -r .took_ms <<<"$event")" -lt 4000 ] # a server that is silent is waited for for 5 s
 	both_selected
 }
 
@@ -403,7 +414,7 @@ both_talked() {
 }
 
 @test "with --keep it stays, until the other side is gone" {
-	pair "-b 127.0.0.1 --keep --consent 1s" "-b 127.0.0.1 --keep"
+	pair "-b 127.0.0.1 --keep --consent 3s" "-b 127.0.0.1 --keep"
 	wait_event a ice.selected
 	wait_event b ice.state '.state == "completed"'
 	kill -0 "${pid[a]}"

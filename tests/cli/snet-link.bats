@@ -37,9 +37,10 @@ emulate() {
 	door=${addr#udp://}
 }
 
-# COUNT GAP_US SIZE MS: the figures of a burst from me through the door, in $heard
+# COUNT GAP_US SIZE MS [all]: the figures of a burst from me through the door, in $heard; of what has come MS after the
+# last, or, where all must come, as soon as it has.
 burst() {
-	ask burst me "$door" "$1" "$2" "$3" target "$4"
+	ask burst me "$door" "$1" "$2" "$3" target "$4" "${5:-}"
 }
 
 is() {
@@ -57,6 +58,12 @@ seen() {
 	return 1
 }
 
+# counted NAME N: so many the link has counted by now. For wait_until.
+counted() {
+	kill -USR1 "${pid[link]}"
+	[ "$(total "$1" 2>/dev/null)" -eq "$2" ]
+}
+
 total() {
 	jq -s "[.[] | select(.event == \"stats\" and .from == ${2:-0} and .to == ${3:-1})] | last | .$1" link.out
 }
@@ -64,7 +71,7 @@ total() {
 @test "without impairments everything passes, both ways" {
 	talk
 	emulate
-	burst 500 200 200 1000
+	burst 500 200 200 20000 all
 	is '.got == 500 and .twice == 0 and .damaged == 0'
 	tell send me "$door" hello
 	ask recv target 5000
@@ -81,7 +88,7 @@ total() {
 @test "a datagram of no bytes and one of the largest pass" {
 	talk
 	emulate
-	burst 2 1000 65000 1000
+	burst 2 1000 65000 20000 all
 	is '.got == 2'
 }
 
@@ -105,10 +112,11 @@ total() {
 @test "what is larger than --mtu is dropped" {
 	talk
 	emulate --mtu 1500
-	burst 10 100 1472 1000
+	burst 10 100 1472 20000 all
 	is '.got == 10'
 	burst 10 100 1473 100
 	is '.got == 0'
+	wait_until counted oversize_packets 10
 	quit link
 	[ "$(total oversize_packets)" -eq 10 ]
 }
@@ -150,7 +158,7 @@ total() {
 	seen '.got == 400 and .deviation_us > 4000 and .deviation_us < 9000 and .turned > 20' 400 1000 100 200
 	quit link
 	emulate --delay 30ms --jitter 5ms --distribution normal --in-order
-	burst 400 1000 100 1000
+	burst 400 1000 100 20000 all
 	is '.got == 400 and .turned == 0'
 }
 
@@ -161,14 +169,15 @@ total() {
 	seen '.bits > 7800000 and .bits < 8200000 and .got < 1300' 2000 400 972 500
 	quit link
 	[ "$(total queue_dropped_packets)" -gt 500 ]
-	[ "$(total offered_packets)" -eq $((2000 * bursts)) ]
+	# what came while the link stood still may be lost before it, but not of the burst that was kept
+	[ "$(total offered_packets)" -le $((2000 * bursts)) ] && [ "$(total offered_packets)" -ge 2000 ]
 }
 
 @test "the same seed loses the same packets, another one others" {
 	talk
 	for seed in 7 7 8; do
 		emulate --loss 20% --seed "$seed"
-		burst 400 100 100 1000
+		burst 400 100 100 2500
 		figures+=("$heard")
 		quit link
 		lost+=("$(total lost_packets)")
@@ -182,7 +191,7 @@ total() {
 @test "duplicates, damage, reordering and bursts of loss happen, and are counted" {
 	talk
 	emulate --delay 5ms --duplicate 10% --corrupt 10% --reorder 10% --loss-gemodel 2%,30%
-	burst 1000 200 300 1000
+	burst 1000 200 300 2500
 	is '.twice > 50 and .damaged > 50 and .turned > 50 and .got < 950'
 	quit link
 	[ "$(total duplicated_packets)" -gt 50 ]
@@ -200,9 +209,10 @@ total() {
 	tell send me "$door" lost
 	ask recv target 200
 	[ "$heard" = nothing ]
+	wait_until counted cut_packets 1
 	say ctl '{"link": "0>1", "change": "restore"}' '{"link": "0>1", "change": {"delay": "20ms"}}'
 	wait_event link link.changed '.line == 3'
-	burst 20 2000 100 1000
+	burst 20 2000 100 20000 all
 	is '.got == 20 and .min_us >= 19800'
 	say ctl '{"link": "0>7", "change": "cut"}' 'nonsense' '{"link": "0>1", "change": {"rate": "10mbps"}}'
 	wait_event link error '.line == 6 and (.text | contains("ambiguous")) and .fatal == false'
@@ -219,13 +229,19 @@ total() {
 
 @test "a schedule steps the rate and rebinds the port" {
 	talk
-	printf '%s\n' '{"at": "0", "link": "all", "change": {"delay": "5ms"}}' '' \
-		'{"at": "300ms", "link": "0>1", "change": "rebind"}' \
-		'{"at": "300ms", "link": "0>1", "change": {"rate": "1mbit"}}' >plan
-	emulate --schedule plan
-	tell send me "$door" before
-	ask recv target 5000
-	before=${heard%% *}
+	local at
+	for at in 300ms 2s 8s; do
+		printf '%s\n' '{"at": "0", "link": "all", "change": {"delay": "5ms"}}' '' \
+			"{\"at\": \"$at\", \"link\": \"0>1\", \"change\": \"rebind\"}" \
+			"{\"at\": \"$at\", \"link\": \"0>1\", \"change\": {\"rate\": \"1mbit\"}}" >plan
+		emulate --schedule plan
+		tell send me "$door" before
+		ask recv target 5000
+		before=${heard%% *}
+		if ! has_event link link.changed '.line == 3'; then break; fi
+		[ "$at" != 8s ] # on a busy machine it may be after all, and not before
+		quit link
+	done
 	wait_event link link.changed '.line == 4'
 	tell send me "$door" after
 	ask recv target 5000
@@ -265,8 +281,9 @@ total() {
 	ask recv target 5000
 	outside=${heard%% *}
 	tell send stranger "$outside" evil
-	ask recv me 300
-	[ "$heard" = nothing ]
+	tell send target "$outside" answer
+	ask recv me 5000
+	[ "$heard" = "$door answer" ] # and the other, which came before it, has not
 	quit link
 	[ "$(jq -s 'map(select(.filtered_packets)) | last.filtered_packets' link.out)" -eq 1 ]
 }
@@ -346,16 +363,23 @@ nat() {
 }
 
 @test "a port outside lives as long as it is said to" {
+	local life begin
 	talk
-	emulate --nat-lifetime 1s
-	tell send me "$door" one
-	ask recv target 5000
-	outside=${heard%% *}
-	tell send target "$outside" early
-	ask recv me 5000
-	[ "${heard##* }" = early ]
+	for life in 1 4 10; do
+		emulate --nat-lifetime "${life}s"
+		begin=${EPOCHREALTIME/[^0-9]/}
+		tell send me "$door" one
+		ask recv target 5000
+		outside=${heard%% *}
+		tell send target "$outside" early
+		ask recv me 5000
+		if [ "${heard##* }" = early ]; then break; fi
+		# On a busy machine early may be late: without the time that was waited for it.
+		[ "$life" -lt 10 ] && [ $((${EPOCHREALTIME/[^0-9]/} - begin)) -ge $((life * 1000000 + 5000000)) ]
+		quit link
+	done
 	wait_event link link.mapped
-	ask recv me 1200
+	ask recv me $((life * 1000 + 200))
 	tell send target "$outside" late
 	ask recv me 300
 	[ "$heard" = nothing ]
@@ -451,7 +475,7 @@ tcpdump_reads() {
 @test "a capture holds what was delivered, whole" {
 	talk
 	emulate --delay 1ms --pcap c.pcap
-	burst 10 500 100 1000
+	burst 10 500 100 20000 all
 	quit link
 	capture c.pcap >figures
 	jq -e '.packets == 10 and .payload == 1000' figures
@@ -459,7 +483,7 @@ tcpdump_reads() {
 	talk "[::1]:0" "[::1]:0"
 	start_ready v6 snet-link --listen "[::1]:0" --to "udp://$target" --pcap six.pcap
 	door=${addr#udp://}
-	burst 10 500 101 1000
+	burst 10 500 101 20000 all
 	quit v6
 	capture six.pcap >figures
 	jq -e '.packets == 10 and .payload == 1010' figures
@@ -508,11 +532,18 @@ assert c.recv(9) == b"done" and c.recv(9) == b""
 	chmod +x plainly
 	start_ready link ./plainly --listen 127.0.0.1:0 --to "udp://$target" --delay 20ms
 	door=${addr#udp://}
-	burst 20 1000 100 1000
+	burst 20 1000 100 20000 all
 	is '.got == 20 and .min_us >= 19800'
 	quit link
 	[ "$status" -eq 0 ]
 	[ ! -s link.err ]
+}
+
+# saw NAME JQ: the stats of a party, after some more words: the least of its round trips is of one that was quick.
+saw() {
+	say "in${1#p}" '{"to": "all", "text": "more"}'
+	kill -USR1 "${pid[$1]}"
+	has_event "$1" stats "$2"
 }
 
 @test "a mesh runs through a roster that was rewritten, with its delay and its figures" {
@@ -536,9 +567,8 @@ assert c.recv(9) == b"done" and c.recv(9) == b""
 			wait_event "p$i" message ".from == $k and .text == \"hello from $k\""
 		done
 	done
-	kill -USR1 "${pid[p0]}"
-	wait_event p0 stats '.peer == 1 and .rtt_min_us >= 29500'
-	wait_event p0 stats '.peer == 2 and .rtt_min_us >= 6800 and .rtt_min_us < 29500'
+	wait_until saw p0 '.peer == 1 and .rtt_min_us >= 29500'
+	wait_until saw p0 '.peer == 2 and .rtt_min_us >= 6800 and .rtt_min_us < 29500'
 	for i in 0 1 2; do release "in$i"; done
 	for i in 0 1 2; do finish "p$i"; [ "$status" -eq 0 ]; done
 	quit link

@@ -15,9 +15,9 @@ load party
 
 @test "a program that fails fails as the party, and the others are told" {
 	net 2
-	start p0 snet-party -i 0 -w 2s net/roster.json --exec 'read -r line; exit 9'
+	start p0 snet-party -i 0 net/roster.json --exec 'read -r line; exit 9'
 	hold p1
-	party 1 -w 2s <"$in"
+	party 1 -w 4s <"$in"
 	say p1 '{"to":0,"text":"x"}'
 	finish p0
 	[ "$status" -eq 9 ]

@@ -80,8 +80,15 @@ rounds() {
 	net 3
 	hold p2
 	party 2 --sync <"$in"
-	party 0 --sync --round-timeout 4s -w 10s < <(echo '{"text":"a"}')
-	party 1 --sync --round-timeout 4s -w 10s < <(echo '{"text":"b"}')
+	for i in 0 1; do
+		hold "p$i"
+		party "$i" --sync --round-timeout 4s <"$in"
+	done
+	wait_event p0 ready
+	wait_event p1 ready
+	say p0 '{"text":"a"}'
+	say p1 '{"text":"b"}'
+	for i in 0 1; do release "p$i"; done
 	finish p0
 	failed_with 7 timeout p0
 	[ "$(tail -n 1 p0.out | jq .peer)" -eq 2 ]
@@ -201,7 +208,7 @@ rounds() {
 	wait_event p0 round
 	kill -KILL "${pid[p1]}"
 	wait "${pid[p1]}" || true
-	party 1 --sync -w 2s <"$BATS_TEST_TMPDIR/p1.in"
+	party 1 --sync -w 5s <"$BATS_TEST_TMPDIR/p1.in"
 	finish p0
 	failed_with 6 peer_lost p0
 	grep -q "party 1 has begun anew in round 2" p0.err
@@ -215,7 +222,7 @@ rounds() {
 	net 2
 	for i in 0 1; do
 		start "p$i" bash -c 'set -o pipefail; head -c 3000000 /dev/zero | tr "\0" x | fold -w 30000 |
-			snet-party --sync -w 2s -f lines -i '"$i"' net/roster.json | head -c 10'
+			snet-party --sync -w 5s -f lines -i '"$i"' net/roster.json | head -c 10'
 	done
 	finish p0
 	finish p1

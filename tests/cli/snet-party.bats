@@ -161,9 +161,10 @@ heard_all() {
 
 @test "who does not come is named" {
 	net 3
+	start p1 snet-party -i 1 -w 8s net/roster.json
+	wait_event p1 listening
 	start p0 snet-party -i 0 -w 5s net/roster.json
-	start p1 snet-party -i 1 -w 5s net/roster.json
-	wait_event p0 waiting '.for == "party-2"'
+	wait_event p0 waiting '.for | split(" ") | contains(["party-2"])'
 	finish p0
 	failed_with 4 unreachable p0
 	[ "$(tail -n 1 p0.out | jq .peer)" -eq 2 ]

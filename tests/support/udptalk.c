@@ -3,9 +3,13 @@
  *	open NAME ADDRESS        says the address it got
  *	send NAME ADDRESS TEXT   one datagram
  *	recv NAME MS             says "SENDER TEXT", or "nothing" after so many milliseconds
- *	burst NAME ADDRESS COUNT GAP_US SIZE TO MS
+ *	burst NAME ADDRESS COUNT GAP_US SIZE TO MS [all]
  *	                         so many datagrams, numbered and timed, and what of them the
- *socket TO has heard MS after the last: one JSON object end */
+ *	                         socket TO has heard MS after the last, or as soon as it has
+ *	                         heard all: one JSON object
+ *
+ *	end
+ */
 #include <math.h>
 #include <poll.h>
 #include <stdio.h>
@@ -130,9 +134,11 @@ static void note(struct heard *h, const uint8_t *p, size_t n, uint32_t count)
 	h->latest = now;
 }
 
-static void listen_until(struct heard *h, int fd, snet_time until, uint32_t count)
+/* Or until enough of them have come. */
+static void listen_until(struct heard *h, int fd, snet_time until, uint32_t count,
+			 uint32_t enough)
 {
-	for (;;) {
+	while (h->got < enough) {
 		snet_time now = snet_now();
 		struct snet_addr from;
 		static uint8_t p[65536];
@@ -152,7 +158,7 @@ static void listen_until(struct heard *h, int fd, snet_time until, uint32_t coun
 }
 
 static void burst(int fd, const char *at, uint32_t count, unsigned gap_us, size_t size, int to,
-		  unsigned ms)
+		  unsigned ms, bool all)
 {
 	struct snet_addr a = address(at);
 	struct heard *h = calloc(1, sizeof(*h));
@@ -172,9 +178,9 @@ static void burst(int fd, const char *at, uint32_t count, unsigned gap_us, size_
 		if (sendto(fd, p, size, 0, &a.sa, snet_addr_len(&a)) < 0)
 			die("cannot send", at);
 		next += gap_us * SNET_US;
-		listen_until(h, to, next, count);
+		listen_until(h, to, next, count, UINT32_MAX);
 	}
-	listen_until(h, to, snet_now() + ms * SNET_MS, count);
+	listen_until(h, to, snet_now() + ms * SNET_MS, count, all ? count : UINT32_MAX);
 	mean = h->got ? h->sum / h->got : 0;
 	printf("{\"sent\": %u, \"got\": %u, \"twice\": %u, \"damaged\": %u, \"turned\": %u, "
 	       "\"min_us\": %.0f, \"mean_us\": %.0f, \"max_us\": %.0f, \"deviation_us\": %.0f, "
@@ -190,6 +196,7 @@ int main(void)
 {
 	char line[2048], verb[16], name[16], at[80], rest[1024], to[16];
 	unsigned count, gap, size, ms;
+	int words;
 
 	setvbuf(stdout, NULL, _IOLBF, 0);
 	while (fgets(line, sizeof(line), stdin)) {
@@ -210,9 +217,10 @@ int main(void)
 			   sscanf(line, "%*s %15s %u", name, &ms) == 2) {
 			recv_one(fd_of(name), (int)ms);
 		} else if (!strcmp(verb, "burst") &&
-			   sscanf(line, "%*s %15s %79s %u %u %u %15s %u", name, at, &count,
-				  &gap, &size, to, &ms) == 7) {
-			burst(fd_of(name), at, count, gap, size, fd_of(to), ms);
+			   (words = sscanf(line, "%*s %15s %79s %u %u %u %15s %u %7s", name, at,
+					   &count, &gap, &size, to, &ms, rest)) >= 7) {
+			burst(fd_of(name), at, count, gap, size, fd_of(to), ms,
+			      words == 8 && !strcmp(rest, "all"));
 		} else {
 			die("what?", line);
 		}
