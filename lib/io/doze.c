@@ -1,7 +1,7 @@
 #include "io/doze.h"
 
 #define SHORT (200 * SNET_US) /* a sleep that was not worth it; and the longest look */
-#define MUCH (40 * SNET_US)   /* of work at a time: more comes together the later one looks */
+#define MUCH (20 * SNET_US)   /* of work at a time: more comes together the later one looks */
 /* Somebody else had the processor, who would not have had it, had the loop slept. */
 #define HOGGED (1 * SNET_MS)
 #define PAUSE_MIN 8
