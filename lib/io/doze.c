@@ -4,6 +4,8 @@
 #define MUCH (20 * SNET_US)   /* of work at a time: more comes together the later one looks */
 /* Somebody else had the processor, who would not have had it, had the loop slept. */
 #define HOGGED (1 * SNET_MS)
+#define ALONE (10 * SNET_US) /* a look no longer than this: nobody else had a turn */
+#define SPIN (60 * SNET_US)  /* longer than waking up takes, and as long as a round trip */
 #define PAUSE_MIN 8
 #define PAUSE_MAX 4096
 
@@ -47,11 +49,15 @@ static void has_come(struct snet_doze *d, snet_time after)
 
 bool snet_doze_looks(struct snet_doze *d, snet_time woke, snet_time now, bool worked)
 {
+	if (d->looking && now - d->last < ALONE)
+		d->spun += now - d->last;
+	d->last = now;
 	if (worked) {
+		d->spun = 0;
 		has_come(d, woke > d->since ? woke - d->since : 0);
 		d->since = now;
 		d->looking = !d->pause && now - woke < MUCH;
-	} else if (d->looking && now - d->since > SHORT) {
+	} else if (d->looking && (d->spun > SPIN || now - d->since > SHORT)) {
 		in_vain(d, now - d->since);
 	}
 	return d->looking;

@@ -119,9 +119,11 @@ static void on_nothing_timer(struct ev_loop *ev, struct ev_timer *w, int revents
 static void on_idle(struct ev_loop *ev, struct ev_idle *w, int revents)
 {
 	struct snet_loop *l = w->data;
+	const struct snet_timer *first = snet_heap_first(&l->heap);
 
 	(void)ev, (void)revents;
-	if (l->doze.looking && snet_list_is_empty(&l->tasks))
+	if (l->doze.looking && snet_list_is_empty(&l->tasks) &&
+	    (!first || first->deadline > l->now))
 		sched_yield();
 }
 

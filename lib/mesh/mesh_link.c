@@ -71,6 +71,7 @@ static bool is_whom_it_says(struct channel *ch)
 static void was_lost(struct member *m, int code, const char *why, bool by_peer)
 {
 	m->up = m->moving = false;
+	m->link.give_up = mesh_give_up_at(m);
 	m->stats.reconnects++;
 	m->mesh->ev->on_down(m->index, code, why, by_peer, m->mesh->user);
 }
@@ -106,7 +107,8 @@ static void begin_to_count(struct channel *ch)
 	struct snet_loop *l = m->mesh->cfg.loop;
 
 	m->current = ch;
-	snet_timer_set(l, &m->probe, snet_loop_now(l) + RESUME_TIME);
+	if (!m->moving || !m->probe.slot) /* who moves on and on does not come */
+		snet_timer_set(l, &m->probe, snet_loop_now(l) + RESUME_TIME);
 }
 
 /* The resume can go with the hello where nothing counts yet: what it says was taken stays true
@@ -177,7 +179,6 @@ static void went_down(struct member *m, int code, const char *why, bool by_peer)
 	snet_fail(&err, code ? code : SNET_ELOST, "%s", why);
 	if (m->up || m->moving) {
 		m->last = err;
-		m->link.give_up = mesh_give_up_at(m);
 		was_lost(m, err.code, why, by_peer);
 	} else {
 		/* A connection that came to nothing is one more failed attempt. */
@@ -226,7 +227,7 @@ static void on_down(struct snet_peer *p, int code, const char *why, bool by_peer
 	if (mesh_is_plain(m))
 		code = mesh_plain_code(ch, code, why, by_peer);
 	mesh_channel_free(ch);
-	if (counted)
+	if (counted && (was_current || !m->moving))
 		snet_timer_stop(m->mesh->cfg.loop, &m->probe);
 	if (was_current && mesh_is_plain(m) && mesh_plain_lost(m, p)) {
 		snet_fail(&err, code ? code : SNET_ELOST, "%s, and did not take everything",
@@ -235,8 +236,9 @@ static void on_down(struct snet_peer *p, int code, const char *why, bool by_peer
 	} else if (was_current) {
 		if (!was_replaced(m, why, by_peer))
 			went_down(m, code, why, by_peer);
-	} else if (m->moving && !m->current && snet_list_is_empty(&m->channels)) {
-		went_down(m, code ? code : SNET_ELOST, why, by_peer);
+	} else if (m->moving && !m->current) {
+		if (snet_list_is_empty(&m->channels)) /* else the probe waits for the others */
+			went_down(m, code ? code : SNET_ELOST, why, by_peer);
 	} else if (was_dialling && !m->current && !m->over) {
 		snet_fail(&err, code ? code : SNET_EUNREACH, "%s", why);
 		/* It has gone, as it may: all that was for it, it has. */

@@ -69,10 +69,31 @@ static void a_look_is_short(void **s)
 {
 	(void)s;
 	until_it_looks(30 * SNET_US, ENOUGH);
-	for (int i = 0; i < 19; i++)
-		assert_true(looks_in_vain(10 * SNET_US));
+	for (int i = 0; i < 10; i++)
+		assert_true(looks_in_vain(20 * SNET_US));
 	assert_false(looks_in_vain(20 * SNET_US));
-	assert_false(looks_in_vain(10 * SNET_US)); /* it sleeps on */
+	assert_false(looks_in_vain(20 * SNET_US)); /* it sleeps on */
+}
+
+/* Where nobody else wants the processor there is no turn for others: it burns. */
+static void nobody_looks_for_long_alone(void **s)
+{
+	unsigned looks = 0, all = 0;
+
+	(void)s;
+	until_it_looks(30 * SNET_US, ENOUGH);
+	for (int i = 0; i < 30; i++)
+		assert_true(looks_in_vain(2 * SNET_US));
+	assert_false(looks_in_vain(2 * SNET_US));
+	/* Something every 150 us: it must not keep a processor busy for ever. */
+	for (int i = 0; i < 10000; i++) {
+		bool looking = comes(2 * SNET_US, 5 * SNET_US);
+
+		for (all += 70; looking; looks++)
+			looking = looks_in_vain(2 * SNET_US);
+		now += 140 * SNET_US;
+	}
+	assert_true(looks * 10 < all);
 }
 
 static void who_has_much_to_do_lets_it_come_together(void **s)
@@ -140,6 +161,7 @@ int main(void)
 		TEST(who_is_woken_at_once_stays_awake),
 		TEST(who_sleeps_long_sleeps),
 		TEST(a_look_is_short),
+		TEST(nobody_looks_for_long_alone),
 		TEST(who_has_much_to_do_lets_it_come_together),
 		TEST(who_looks_in_vain_looks_less_and_less),
 		TEST(a_few_in_vain_do_not_matter),

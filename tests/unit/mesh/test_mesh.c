@@ -36,6 +36,7 @@ static struct snet_loop *loop;
 static struct party parties[MOST];
 static uint32_t n_parties;
 static struct snet_mesh_party roster[MOST];
+static const struct party *stays; /* it dials nobody */
 
 static int address(uint32_t party, unsigned attempt, struct snet_endpoint **from,
 		   struct snet_addr *to, struct snet_error *err, void *user)
@@ -44,6 +45,8 @@ static int address(uint32_t party, unsigned attempt, struct snet_endpoint **from
 
 	(void)attempt;
 	p->attempts++;
+	if (p == stays)
+		return snet_fail(err, SNET_EUNREACH, "it stays");
 	*from = p->end.e;
 	*to = parties[party].end.at;
 	return parties[party].end.e ? SNET_OK : snet_fail(err, SNET_EUNREACH, "not there");
@@ -527,6 +530,79 @@ static void who_does_not_answer_for_two_seconds_is_not_lost(void **s)
 	}
 }
 
+static void on_hello(struct snet_peer *p, void *user)
+{
+	(void)p;
+	++*(unsigned *)user;
+}
+
+static void on_any(struct snet_peer *p, void *user)
+{
+	(void)p, (void)user;
+}
+
+static void on_any_message(struct snet_peer *p, const struct snet_message *m, void *user)
+{
+	(void)p, (void)m, (void)user;
+}
+
+static void on_any_control(struct snet_peer *p, uint8_t type, const uint8_t *body, size_t n,
+			   void *user)
+{
+	(void)p, (void)type, (void)body, (void)n, (void)user;
+}
+
+static void on_gone(struct snet_peer *p, int code, const char *why, bool by_peer, void *user)
+{
+	(void)p, (void)code, (void)why, (void)by_peer, (void)user;
+}
+
+static void on_nothing(struct snet_timer *t, snet_time now)
+{
+	(void)t, (void)now;
+}
+
+/* One connection after the other, and on none of them a resume: that is a loss. */
+static void who_moves_on_and_on_is_lost(void **s)
+{
+	static const struct snet_peer_events ev = { on_hello,      on_any_message, on_any,
+						    on_any,        on_any,         on_gone,
+						    on_any_control };
+	bool zero =
+		snet_identity_derived(net_identity(0)) > snet_identity_derived(net_identity(1));
+	uint32_t bad = zero ? 0 : 1, good = 1 - bad;
+	struct snet_timer tick = { .fn = on_nothing };
+	unsigned hellos = 0;
+
+	(void)s;
+	prepare(2);
+	start(0, 2);
+	start(1, 2);
+	virtual_until(all_up, NULL);
+	stays = &parties[bad];
+	for (int k = 0; k < 4 && !parties[good].downs[bad]; k++) {
+		const struct snet_peer_opts o = { .id = roster[bad].id,
+						  .role = SNET_ROLE_SERVER,
+						  .stall_timeout = SNET_NEVER };
+		snet_time until = snet_loop_now(loop) + 8 * SNET_SEC;
+		struct snet_error err;
+		struct snet_peer *p;
+
+		assert_int_equal(snet_peer_dial(&p, loop, parties[bad].end.e, T,
+						&parties[good].end.at, roster[good].key, &o,
+						&ev, &hellos, &err),
+				 SNET_OK);
+		while (snet_loop_now(loop) < until && !parties[good].downs[bad]) {
+			snet_timer_set(loop, &tick, snet_loop_now(loop) + 10 * SNET_MS);
+			snet_loop_turn(loop);
+		}
+	}
+	stays = NULL;
+	assert_true(hellos >= 2);
+	assert_int_equal(parties[good].downs[bad], 1);
+	assert_int_equal(parties[good].ups[bad], 1);
+}
+
 static bool is_over_1(void *user)
 {
 	return ((struct party *)user)->overs[1];
@@ -796,6 +872,8 @@ int main(void)
 		TEST(a_second_dial_is_no_loss),
 		cmocka_unit_test_setup_teardown(who_does_not_answer_for_two_seconds_is_not_lost,
 						begin_virtual, end),
+		cmocka_unit_test_setup_teardown(who_moves_on_and_on_is_lost, begin_virtual,
+						end),
 		TEST(who_disagrees_is_told_about_what),
 		TEST(who_is_not_whom_it_says_is_dialled_less_and_less),
 		TEST(a_slow_party_fills_its_queue_only),
