@@ -17,7 +17,7 @@ int snet_loop_new(struct snet_loop **out); /* SNET_ENOMEM, SNET_EIO */
 void snet_loop_free(struct snet_loop *l);
 void snet_loop_run(struct snet_loop *l); /* returns after snet_loop_stop */
 void snet_loop_stop(struct snet_loop *l);
-/* Before it runs: it may stay awake where events follow each other closely (io/doze.h), which
+/* From now on it may stay awake where events follow each other closely (io/doze.h), which
  * is for those that somebody waits for. */
 void snet_loop_doze(struct snet_loop *l);
 /* Read once per turn: use this, not the clock. */

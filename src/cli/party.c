@@ -273,7 +273,6 @@ int party_init(struct party *p, struct run *r, const char *path, const struct pa
 	snet_list_init(&p->clients);
 	p->waiting = (struct snet_timer){ .fn = on_waiting, .user = p };
 	p->wait_until = cli.wait == SNET_NEVER ? SNET_NEVER : snet_loop_now(r->loop) + cli.wait;
-	snet_loop_doze(r->loop);
 	rc = open_net(p, path, err);
 	return rc ? rc : look_up_place(&p->look_up, r->loop, &p->at, on_known, p, err);
 }

@@ -36,6 +36,7 @@ void party_say_ready(struct party *p)
 	if (p->ready)
 		return;
 	p->ready = true;
+	snet_loop_doze(p->run->loop); /* not before: handshakes do not come the sooner for it */
 	peer_say_ready(p->net.identity, p->n_up);
 }
 
