@@ -79,14 +79,20 @@ static void render_words(struct snet_buf *b, const char *event, const struct out
 	snet_buf_u8(b, '\n');
 }
 
-void out_render(struct snet_buf *b, bool words, const char *event, const struct out_field *f,
-		size_t n)
+static void render(struct snet_buf *b, bool words, const char *event, const struct out_field *f,
+		   size_t n)
 {
-	check(event, f, n);
 	if (words)
 		render_words(b, event, f, n);
 	else
 		render_json(b, event, f, n);
+}
+
+void out_render(struct snet_buf *b, bool words, const char *event, const struct out_field *f,
+		size_t n)
+{
+	check(event, f, n);
+	render(b, words, event, f, n);
 }
 
 static void to_stderr(const char *event, const struct out_field *f, size_t n)
@@ -95,7 +101,7 @@ static void to_stderr(const char *event, const struct out_field *f, size_t n)
 
 	/* Errors are said by out_error anyway. */
 	if (say_is_verbose() && strcmp(event, "error") != 0) {
-		out_render(&b, true, event, f, n);
+		render(&b, true, event, f, n);
 		if (!b.bad)
 			say_more("%.*s", (int)b.n - 1, (const char *)b.p);
 		snet_buf_free(&b);
@@ -114,7 +120,7 @@ void out_fields(const char *event, const struct out_field *f, size_t n)
 	}
 	b = sink_buf(sink);
 	start = b->n;
-	out_render(b, mode == OUT_WORDS, event, f, n);
+	render(b, mode == OUT_WORDS, event, f, n);
 	if (b->bad) {
 		b->n = start; /* never half a line */
 		b->bad = false;
