@@ -5,12 +5,15 @@
  *        how many datagrams a second go in at IN and come out at OUT, WINDOW under way
  *   link-load ping -p IN -o OUT [-n ROUNDS] [-s BYTES]
  *        round trips to a process that answers at OUT and is spoken to at IN; IN = OUT:
- * directly link-load pace -r PER_SECOND -n COUNT -d DELAY_US [-s BYTES] <lines so many, in turn
- * from PORT to DOOR of each line, what for TO: delays, and what is lost. Lines: PORT DOOR TO
+ * directly
+ *   link-load pace -r PER_SECOND -n COUNT -d DELAY_US [-s BYTES] <lines
+ *        so many, in turn from PORT to DOOR of each line, what for TO: delays, and what is
+ * lost. Lines: PORT DOOR TO
  *
  * Delays are from the call that sends to the kernel's stamp of the arrival: who measures may
  * itself be late without harm. Where the call took longer than UNSURE, nobody knows when within
- * it the datagram left; these are counted, and left out. */
+ * it the datagram left; and what arrives, or is due, while the machine itself stands still is
+ * late by the machine (clockwork.h). Both are counted, and left out. */
 #include <errno.h>
 #include <math.h>
 #include <poll.h>
@@ -27,6 +30,7 @@
 #include <unistd.h>
 
 #include "bench.h"
+#include "clockwork.h"
 
 enum {
 	WINDOW = 128,  /* less than a socket holds by default */
@@ -223,10 +227,9 @@ static size_t n_parties, n_ways;
 static struct way ways[WAYS];
 
 static struct {
-	uint64_t *sent; /* by number; ns of the wall clock; 0: unsure */
-	uint8_t *seen;
-	double *late, pace; /* us; sent in a second */
-	uint64_t n, twice, unsure, got, bytes, first, last;
+	uint64_t *sent, *arrived; /* by number; ns of the wall clock; 0: unsure; not yet */
+	double *late, pace;       /* us; sent in a second */
+	uint64_t twice, unsure, still, got, bytes, first, last;
 } heard;
 
 static uint64_t wall_ns(void)
@@ -294,20 +297,16 @@ static void note(uint64_t number, uint64_t arrived)
 {
 	if (number >= count)
 		bench_die("a datagram of nobody's");
-	if (heard.seen[number]) {
+	if (heard.arrived[number]) {
 		heard.twice++;
 		return;
 	}
-	heard.seen[number] = 1;
+	heard.arrived[number] = arrived;
 	if (heard.got++)
 		heard.bytes += bytes + 28; /* since the first one, with IP and UDP */
 	else
 		heard.first = arrived;
 	heard.last = arrived > heard.last ? arrived : heard.last;
-	if (!heard.sent[number])
-		heard.unsure++;
-	else
-		heard.late[heard.n++] = (double)(int64_t)(arrived - heard.sent[number]) / 1e3;
 }
 
 static void hear(int fd)
@@ -380,10 +379,31 @@ static int by_value(const void *a, const void *b)
 	return (x > y) - (x < y);
 }
 
+/* Fills late. Returns how many are known. */
+static size_t weigh(void)
+{
+	size_t n = 0;
+
+	for (uint64_t i = 0; i < count; i++) {
+		uint64_t sent = heard.sent[i], arrived = heard.arrived[i];
+
+		if (!arrived)
+			continue;
+		if (!sent)
+			heard.unsure++;
+		else if (clockwork_was_late(arrived) ||
+			 clockwork_was_late(sent + delay_us * 1000))
+			heard.still++;
+		else
+			heard.late[n++] = (double)(int64_t)(arrived - sent) / 1e3;
+	}
+	return n;
+}
+
 static void print_delays(void)
 {
 	double sum = 0, squares = 0, mean, *v = heard.late;
-	size_t n = heard.n;
+	size_t n = weigh();
 
 	if (!n)
 		bench_die("nothing arrived");
@@ -395,13 +415,14 @@ static void print_delays(void)
 		v[i] = fabs(v[i] - (double)delay_us);
 	}
 	qsort(v, n, sizeof(*v), by_value);
-	printf("{\"sent\":%llu,\"got\":%llu,\"twice\":%llu,\"unsure\":%llu,\"mean_us\":%.2f,"
-	       "\"deviation_us\":%.2f,\"error_p50_us\":%.2f,\"error_p99_us\":%.2f,"
+	printf("{\"sent\":%llu,\"got\":%llu,\"twice\":%llu,\"unsure\":%llu,\"still\":%llu,"
+	       "\"mean_us\":%.2f,\"deviation_us\":%.2f,\"error_p50_us\":%.2f,\"error_p99_us\":%"
+	       ".2f,"
 	       "\"error_max_us\":%.2f,\"sent_per_second\":%.0f,\"bits_per_second\":%.0f}\n",
 	       (unsigned long long)count, (unsigned long long)heard.got,
-	       (unsigned long long)heard.twice, (unsigned long long)heard.unsure, mean,
-	       sqrt(squares / (double)n), v[(n - 1) / 2], v[(n - 1) * 99 / 100], v[n - 1],
-	       heard.pace,
+	       (unsigned long long)heard.twice, (unsigned long long)heard.unsure,
+	       (unsigned long long)heard.still, mean, sqrt(squares / (double)n), v[(n - 1) / 2],
+	       v[(n - 1) * 99 / 100], v[n - 1], heard.pace,
 	       heard.last > heard.first
 		       ? (double)heard.bytes * 8e9 / (double)(heard.last - heard.first)
 		       : 0);
@@ -418,15 +439,17 @@ static void pace(void)
 	prctl(PR_SET_TIMERSLACK, 1);
 	setpriority(PRIO_PROCESS, 0, -20); /* where it may: the load is to be in time */
 	heard.sent = calloc(count, sizeof(*heard.sent));
-	heard.seen = calloc(count, 1);
+	heard.arrived = calloc(count, sizeof(*heard.arrived));
 	heard.late = calloc(count, sizeof(*heard.late));
-	if (!heard.sent || !heard.seen || !heard.late)
+	if (!heard.sent || !heard.arrived || !heard.late)
 		bench_die("out of memory");
+	clockwork_start();
 	bench_pin(0);
 	prepare();
 	read_ways();
 	send_all();
 	hear_the_rest();
+	clockwork_stop();
 	print_delays();
 }
 
