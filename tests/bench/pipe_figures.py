@@ -92,12 +92,6 @@ def one_program(name, key):
     return run
 
 
-def run_tls_handshakes(bench):
-    with Stage(bench) as stage:
-        got = stage.report(stage.spawn([bench.tool("tls-handshakes")], stdout=subprocess.PIPE), "tls-handshakes")
-    return {"tls-handshakes": got["per_second"], "tls-cpu": got["cpu_us"] / 1e6}
-
-
 def run_pipe_pingpong(bench):
     port = free_ports(1)[0]
     address = f"quic://127.0.0.1:{port}"
@@ -160,8 +154,7 @@ SAMPLERS = {
     "conn-pingpong": one_program("conn-pingpong", "p50_us"),
     "api-pingpong": one_program("api-pingpong", "p50_us"),
     "pipe-pingpong": run_pipe_pingpong,
-    "tls-handshakes": run_tls_handshakes,
-    "tls-cpu": run_tls_handshakes,
+    "tls-handshakes": one_program("tls-handshakes", "per_second"),
     "handshakes": one_program("handshakes", "per_second"),
     "idle-rss": run_idle,
     "idle-ticks": run_idle,
