@@ -626,7 +626,7 @@ while True:
     accept = frame(b"\x52" + session)
     most = b"\xff" * 8
     data = frame(b"\x58" + bytes(8) + bytes(1000))
-    say = {"garbage": os.urandom(1) + b"\xff" + os.urandom(500), "empty": bytes(4), "other": frame(b"\x52" + bytes(8)) * 5,
+    say = {"garbage": b"\xff" + os.urandom(501), "empty": bytes(4), "other": frame(b"\x52" + bytes(8)) * 5,
            "early": data * 100, "again": accept * 50, "gone": accept,
            "large": accept + frame(b"\x59" + most * 5) * 3, "back": accept + frame(b"\x59" + most * 5) + frame(b"\x59" + bytes(40)),
            "ping": accept + frame(b"\x54" + bytes(15)), "ahead": accept + frame(b"\x56" + b"\xff" * 7 + b"\xfe" + bytes(55)) * 20,
