@@ -37,6 +37,11 @@ uint64_t bench_now_ns(void)
 	return read_clock(CLOCK_MONOTONIC);
 }
 
+uint64_t bench_wall_ns(void)
+{
+	return read_clock(CLOCK_REALTIME);
+}
+
 uint64_t bench_cpu_ns(void)
 {
 	return read_clock(CLOCK_PROCESS_CPUTIME_ID);

@@ -13,8 +13,9 @@ enum { BENCH_WARM_UP = 500 }; /* rounds that are not counted */
 
 void bench_die(const char *fmt, ...) __attribute__((format(printf, 1, 2), noreturn));
 
-uint64_t bench_now_ns(void); /* monotonic, the same clock in every process */
-uint64_t bench_cpu_ns(void); /* processor time of this process */
+uint64_t bench_now_ns(void);  /* monotonic, the same clock in every process */
+uint64_t bench_wall_ns(void); /* the one of the kernel's stamps */
+uint64_t bench_cpu_ns(void);  /* processor time of this process */
 
 /* Binds this process to the nth processor it may use, counted from 0 and around. Where a pair
  * of processes runs decides what a wake-up costs, so both sides of a ratio are laid out alike:

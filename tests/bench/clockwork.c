@@ -24,18 +24,10 @@ struct clock {
 
 static struct clock *clocks;
 
-static uint64_t read_ns(clockid_t which)
-{
-	struct timespec t;
-
-	clock_gettime(which, &t);
-	return (uint64_t)t.tv_sec * 1000000000u + (uint64_t)t.tv_nsec;
-}
-
 /* It may have stood still since the step before, and has what piled up to do at first. */
 static void note(struct clock *c, uint64_t behind)
 {
-	uint64_t now = read_ns(CLOCK_REALTIME), from = now - behind - STEP;
+	uint64_t now = bench_wall_ns(), from = now - behind - STEP;
 	size_t n = atomic_load_explicit(&c->n, memory_order_relaxed);
 
 	if (n && from <= c->still[n - 1].to) {
@@ -52,7 +44,7 @@ static void note(struct clock *c, uint64_t behind)
 static void watch(void *arg)
 {
 	struct sched_param first = { sched_get_priority_max(SCHED_RR) };
-	uint64_t due = read_ns(CLOCK_MONOTONIC);
+	uint64_t due = bench_now_ns();
 
 	if (sched_setscheduler(0, SCHED_RR, &first))
 		return; /* it would be late because of others */
@@ -63,7 +55,7 @@ static void watch(void *arg)
 		due += STEP;
 		t = (struct timespec){ (time_t)(due / 1000000000u), (long)(due % 1000000000u) };
 		clock_nanosleep(CLOCK_MONOTONIC, TIMER_ABSTIME, &t, NULL);
-		behind = read_ns(CLOCK_MONOTONIC) - due;
+		behind = bench_now_ns() - due;
 		if (behind > LATE)
 			note(arg, behind);
 		due += behind / STEP * STEP;

@@ -232,14 +232,6 @@ static struct {
 	uint64_t twice, unsure, still, got, bytes, first, last;
 } heard;
 
-static uint64_t wall_ns(void)
-{
-	struct timespec t;
-
-	clock_gettime(CLOCK_REALTIME, &t);
-	return (uint64_t)t.tv_sec * 1000000000u + (uint64_t)t.tv_nsec;
-}
-
 static int party_at(uint64_t port)
 {
 	int one = 1;
@@ -276,11 +268,11 @@ static void send_one(uint64_t number)
 	uint64_t before;
 
 	memcpy(datagram, &number, sizeof(number));
-	before = wall_ns();
+	before = bench_wall_ns();
 	if (sendto(w->fd, datagram, bytes, 0, (const struct sockaddr *)&w->door,
 		   sizeof(w->door)) != (ssize_t)bytes)
 		bench_die("send: %m");
-	heard.sent[number] = wall_ns() - before < UNSURE ? before : 0;
+	heard.sent[number] = bench_wall_ns() - before < UNSURE ? before : 0;
 }
 
 static uint64_t stamp_of(struct msghdr *m)
