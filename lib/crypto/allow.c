@@ -192,6 +192,11 @@ bool snet_trust_is_insecure(const struct snet_trust *t)
 	return t->insecure;
 }
 
+bool snet_trust_has_ca(const struct snet_trust *t)
+{
+	return t->cas;
+}
+
 bool snet_trust_is_empty(const struct snet_trust *t)
 {
 	return !t->insecure && !t->keys.n && !t->cas;

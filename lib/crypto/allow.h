@@ -33,6 +33,7 @@ void snet_trust_set_insecure(struct snet_trust *t); /* anyone */
 void snet_trust_clear(struct snet_trust *t);        /* as new: nobody */
 
 bool snet_trust_is_insecure(const struct snet_trust *t);
+bool snet_trust_has_ca(const struct snet_trust *t);
 bool snet_trust_is_empty(const struct snet_trust *t); /* nobody can come in */
 /* NULL: not listed; "": listed without a name. */
 const char *snet_trust_name(const struct snet_trust *t,

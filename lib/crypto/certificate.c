@@ -48,18 +48,13 @@ static int code_of(int gnutls)
  * signature with, not the bytes that stand in the certificate: a certificate that two parsers
  * read differently cannot pass as somebody else's key. The two differ only for odd encodings,
  * a compressed point for one. */
-int snet_cert_key(gnutls_x509_crt_t crt, struct snet_buf *spki,
-		  uint8_t keyid[static SNET_KEYID_BYTES], const char **algorithm)
+static int name_key(gnutls_pubkey_t key, struct snet_buf *spki,
+		    uint8_t keyid[static SNET_KEYID_BYTES], const char **algorithm)
 {
 	gnutls_datum_t der = { NULL, 0 };
-	gnutls_pubkey_t key = NULL;
 	const char *word = NULL;
-	int rc = gnutls_pubkey_init(&key);
+	int rc = gnutls_pubkey_export2(key, GNUTLS_X509_FMT_DER, &der);
 
-	if (!rc)
-		rc = gnutls_pubkey_import_x509(key, crt, 0);
-	if (!rc)
-		rc = gnutls_pubkey_export2(key, GNUTLS_X509_FMT_DER, &der);
 	if (!rc && !(word = kind_of(key, &der)))
 		rc = GNUTLS_E_UNSUPPORTED_SIGNATURE_ALGORITHM;
 	rc = rc ? code_of(rc) : snet_sha256(keyid, der.data, der.size);
@@ -68,6 +63,18 @@ int snet_cert_key(gnutls_x509_crt_t crt, struct snet_buf *spki,
 	if (!rc && algorithm)
 		*algorithm = word;
 	gnutls_free(der.data);
+	return rc;
+}
+
+int snet_cert_key(gnutls_x509_crt_t crt, struct snet_buf *spki,
+		  uint8_t keyid[static SNET_KEYID_BYTES], const char **algorithm)
+{
+	gnutls_pubkey_t key = NULL;
+	int rc = gnutls_pubkey_init(&key);
+
+	if (!rc)
+		rc = gnutls_pubkey_import_x509(key, crt, 0);
+	rc = rc ? code_of(rc) : name_key(key, spki, keyid, algorithm);
 	gnutls_pubkey_deinit(key);
 	return rc;
 }
@@ -158,13 +165,20 @@ static const struct {
 	{ 12, 44, { 0x30, 0x2a, 0x30, 0x05, 0x06, 0x03, 0x2b, 0x65, 0x70, 0x03, 0x21, 0x00 } },
 };
 
-static bool is_plain_key(const struct tlv *t)
+static bool is_plain_key(const uint8_t *p, size_t n)
 {
 	for (size_t i = 0; i < sizeof(plain_keys) / sizeof(*plain_keys); i++)
-		if (t->n == plain_keys[i].whole &&
-		    !memcmp(t->p, plain_keys[i].head, plain_keys[i].n))
+		if (n == plain_keys[i].whole && !memcmp(p, plain_keys[i].head, plain_keys[i].n))
 			return true;
 	return false;
+}
+
+static int name_plain_key(const uint8_t *p, size_t n, struct snet_buf *spki,
+			  uint8_t keyid[static SNET_KEYID_BYTES])
+{
+	int rc = snet_sha256(keyid, p, n);
+
+	return !rc && spki ? snet_buf_add(spki, p, n) : rc;
 }
 
 /* The key of a certificate of version 3 about which no two parsers can differ: strict DER
@@ -191,7 +205,7 @@ static bool find_plain_key(const uint8_t *der, size_t n, struct tlv *key)
 		if (!i && (key->body_n != sizeof(v3) || memcmp(key->body, v3, sizeof(v3))))
 			return false;
 	}
-	return is_plain_key(key);
+	return is_plain_key(key->p, key->n);
 }
 
 /* A handshake parses the certificate once more to check the signature with its key: what is no
@@ -201,14 +215,10 @@ static int key_of(const gnutls_datum_t *crt, struct snet_buf *spki,
 		  uint8_t keyid[static SNET_KEYID_BYTES])
 {
 	struct tlv key;
-	int rc;
 
-	if (!find_plain_key(crt->data, crt->size, &key))
-		return snet_spki_of_certificate(crt->data, crt->size, spki, keyid);
-	rc = snet_sha256(keyid, key.p, key.n);
-	if (!rc && spki)
-		rc = snet_buf_add(spki, key.p, key.n);
-	return rc;
+	if (find_plain_key(crt->data, crt->size, &key))
+		return name_plain_key(key.p, key.n, spki, keyid);
+	return snet_spki_of_certificate(crt->data, crt->size, spki, keyid);
 }
 
 int snet_cert_check(const gnutls_datum_t *chain, unsigned n, struct snet_buf *spki,
@@ -230,4 +240,37 @@ int snet_cert_check(const gnutls_datum_t *chain, unsigned n, struct snet_buf *sp
 	if (rc == SNET_EKEY)
 		return snet_fail(err, rc, "a certificate without a usable key");
 	return rc ? snet_fail(err, rc, "reading a certificate") : SNET_OK;
+}
+
+/* As of a certificate: what GnuTLS will check the signature with is what counts. */
+static int key_of_raw(const gnutls_datum_t *raw, struct snet_buf *spki,
+		      uint8_t keyid[static SNET_KEYID_BYTES])
+{
+	gnutls_pubkey_t key = NULL;
+	int rc;
+
+	if (is_plain_key(raw->data, raw->size))
+		return name_plain_key(raw->data, raw->size, spki, keyid);
+	rc = gnutls_pubkey_init(&key);
+	if (!rc)
+		rc = gnutls_pubkey_import(key, raw, GNUTLS_X509_FMT_DER);
+	rc = rc ? code_of(rc) : name_key(key, spki, keyid, NULL);
+	gnutls_pubkey_deinit(key);
+	return rc;
+}
+
+int snet_rawkey_check(const gnutls_datum_t *keys, unsigned n, struct snet_buf *spki,
+		      uint8_t keyid[static SNET_KEYID_BYTES], struct snet_error *err)
+{
+	int rc;
+
+	if (!keys || n != 1)
+		return snet_fail(err, SNET_EKEY, "%s", n ? "more than one key" : "no key");
+	if (!keys->size || keys->size > SNET_SPKI_MAX)
+		return snet_fail(err, SNET_EKEY, "a key of %u bytes, 1 to %u are read",
+				 keys->size, SNET_SPKI_MAX);
+	rc = key_of_raw(keys, spki, keyid);
+	if (rc == SNET_EKEY)
+		return snet_fail(err, rc, "a key that is not usable");
+	return rc ? snet_fail(err, rc, "reading a key") : SNET_OK;
 }

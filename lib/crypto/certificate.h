@@ -9,13 +9,7 @@
 #include "crypto/allow.h"
 #include "crypto/identity.h"
 
-/* Presents the identity: certificate chain and private key are copied into
- * cred. SNET_EKEY, SNET_ENOMEM. */
-int snet_identity_present(const struct snet_identity *id, gnutls_certificate_credentials_t cred,
-			  struct snet_error *err);
-
-/* The same in PEM, borrowed while the identity
- * lives: for gnutls_certificate_set_x509_key_mem. */
+/* Certificate chain and private key in PEM, borrowed while the identity lives. */
 void snet_identity_pem(const struct snet_identity *id, gnutls_datum_t *certs,
 		       gnutls_datum_t *key);
 
@@ -31,9 +25,13 @@ int snet_cert_key(gnutls_x509_crt_t crt, struct snet_buf *spki,
 int snet_cert_check(const gnutls_datum_t *chain, unsigned n, struct snet_buf *spki,
 		    uint8_t keyid[static SNET_KEYID_BYTES], struct snet_error *err);
 
-/* May the holder of this key, who presented this chain, come in? keyid: from
- * snet_cert_check of the same chain, whose owner must have proven possession. SNET_EDENIED
- * names the key id that was seen. */
+/* The same of the peer that presented a raw public key (RFC 7250 §3): n is 1 then. */
+int snet_rawkey_check(const gnutls_datum_t *keys, unsigned n, struct snet_buf *spki,
+		      uint8_t keyid[static SNET_KEYID_BYTES], struct snet_error *err);
+
+/* May the holder of this key, who presented this chain (NULL, 0: a raw public key), come in?
+ * keyid: from snet_cert_check of the same chain or from snet_rawkey_check; its owner must have
+ * proven possession. SNET_EDENIED names the key id that was seen. */
 int snet_trust_check(const struct snet_trust *t, const uint8_t keyid[static SNET_KEYID_BYTES],
 		     const gnutls_datum_t *chain, unsigned n, struct snet_error *err);
 

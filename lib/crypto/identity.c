@@ -323,19 +323,6 @@ int snet_identity_save(const struct snet_identity *id, const char *path, bool fo
 	return rc;
 }
 
-int snet_identity_present(const struct snet_identity *id, gnutls_certificate_credentials_t cred,
-			  struct snet_error *err)
-{
-	gnutls_datum_t certs, key;
-	int rc;
-
-	snet_identity_pem(id, &certs, &key);
-	/* Not by a trial signature: they were compared when the identity was made or loaded. */
-	gnutls_certificate_set_flags(cred, GNUTLS_CERTIFICATE_SKIP_KEY_CERT_MATCH);
-	rc = gnutls_certificate_set_x509_key_mem(cred, &certs, &key, GNUTLS_X509_FMT_PEM);
-	return rc < 0 ? broken(err, "identity", rc) : SNET_OK;
-}
-
 void snet_identity_pem(const struct snet_identity *id, gnutls_datum_t *certs,
 		       gnutls_datum_t *key)
 {

@@ -7,16 +7,19 @@
 #include <string.h>
 
 #include "crypto/certificate.h"
+#include "crypto/credentials.h"
 #include "crypto/hash.h"
 
 /* AES first: CHACHA20 is ten times slower in this library. X25519 first: the cheapest key
- * exchange. No hybrid groups: the ClientHello stays in one packet. The compatibility mode of
- * TLS 1.3 is forbidden in QUIC, RFC 9001 §8.4. */
+ * exchange. No hybrid groups: the ClientHello stays in one packet. A raw public key before a
+ * certificate, where the session may have one. The compatibility mode of TLS 1.3 is forbidden
+ * in QUIC, RFC 9001 §8.4. */
 /* clang-format off */
 #define PRIORITY                                                               \
 	"NORMAL:-VERS-ALL:+VERS-TLS1.3"                                        \
 	":-CIPHER-ALL:+AES-128-GCM:+AES-256-GCM:+CHACHA20-POLY1305"            \
 	":-GROUP-ALL:+GROUP-X25519:+GROUP-SECP256R1:+GROUP-SECP384R1"          \
+	":-CTYPE-ALL:+CTYPE-RAWPK:+CTYPE-X509"                                 \
 	":%DISABLE_TLS13_COMPAT_MODE"
 /* clang-format on */
 /* What the crate asks for: names mean nothing here, keys do. */
@@ -25,6 +28,7 @@
 #define ALERT_NO_ALPN 120
 
 struct snet_quic_tls {
+	struct snet_credentials *shown;
 	gnutls_certificate_credentials_t cred;
 	gnutls_priority_t priority;
 	const struct snet_transport_config *cfg;
@@ -61,14 +65,17 @@ static int check(const struct snet_quic_tls *t, gnutls_session_t s,
 {
 	struct snet_error err = { 0 };
 	struct snet_buf spki = SNET_BUF(SNET_SPKI_MAX);
+	bool raw = gnutls_certificate_type_get2(s, GNUTLS_CTYPE_PEERS) == GNUTLS_CRT_RAWPK;
 	unsigned n = 0;
 	const gnutls_datum_t *chain = gnutls_certificate_get_peers(s, &n);
-	int rc = snet_cert_check(chain, n, &spki, p->key, &err);
+	int rc = raw ? snet_rawkey_check(chain, n, &spki, p->key, &err)
+		     : snet_cert_check(chain, n, &spki, p->key, &err);
 
 	if (!rc && p->pin)
 		rc = snet_trust_check_pin(p->pin, p->key, NULL, &err);
 	else if (!rc)
-		rc = snet_trust_check(t->cfg->trust, p->key, chain, n, &err);
+		rc = snet_trust_check(t->cfg->trust, p->key, raw ? NULL : chain, raw ? 0 : n,
+				      &err);
 	if (!rc)
 		rc = keep_spki(p, &spki, &err);
 	if (!rc)
@@ -86,6 +93,20 @@ static int on_verify(gnutls_session_t s)
 	return check(snet_quic_tls_of(ref), s, snet_quic_tls_peer_of(ref))
 		       ? GNUTLS_E_CERTIFICATE_ERROR
 		       : 0;
+}
+
+/* We are asked for a certificate; of what an authority's name or the list of algorithms may say
+ * nothing depends: there is one identity. */
+static int on_retrieve(gnutls_session_t s, const gnutls_datum_t *authorities, int authorities_n,
+		       const gnutls_pk_algorithm_t *algorithms, int algorithms_n,
+		       gnutls_pcert_st **certs, unsigned *n, gnutls_privkey_t *key)
+{
+	const struct snet_quic_tls *t = snet_quic_tls_of(gnutls_session_get_ptr(s));
+
+	(void)authorities, (void)authorities_n, (void)algorithms, (void)algorithms_n;
+	snet_credentials_show(t->shown, gnutls_certificate_type_get2(s, GNUTLS_CTYPE_OURS),
+			      certs, n, key);
+	return 0;
 }
 
 static bool is(const gnutls_datum_t *d, const char *name)
@@ -147,11 +168,18 @@ static int set_alpn(gnutls_session_t s, const struct snet_quic_tls *t, bool serv
 					 GNUTLS_ALPN_MANDATORY | GNUTLS_ALPN_SERVER_PRECEDENCE);
 }
 
+/* RFC 7250: where keys alone are trusted, a certificate around one is bytes to send and to
+ * parse. Not where a CA may have to be found above it; and the crate knows nothing else. */
+static unsigned certificate_flags(const struct snet_transport_config *cfg)
+{
+	return cfg->crate_only || snet_trust_has_ca(cfg->trust) ? 0 : GNUTLS_ENABLE_RAWPK;
+}
+
 int snet_quic_tls_session(void **out, const struct snet_quic_tls *t, bool server,
 			  void *conn_ref)
 {
 	unsigned flags = GNUTLS_NO_END_OF_EARLY_DATA | GNUTLS_NONBLOCK | GNUTLS_NO_SIGNAL |
-			 GNUTLS_NO_TICKETS |
+			 GNUTLS_NO_TICKETS | certificate_flags(t->cfg) |
 			 (server ? GNUTLS_SERVER | GNUTLS_NO_AUTO_SEND_TICKET
 				 : GNUTLS_CLIENT | GNUTLS_KEY_SHARE_TOP);
 	gnutls_session_t s;
@@ -199,12 +227,13 @@ int snet_quic_tls_new(struct snet_quic_tls **out, const struct snet_transport_co
 	    gnutls_priority_init2(&t->priority, PRIORITY, NULL, 0))
 		rc = snet_fail(err, SNET_ENOMEM, "tls");
 	else
-		rc = snet_identity_present(cfg->identity, t->cred, err);
+		rc = snet_credentials_new(&t->shown, cfg->identity, err);
 	if (rc) {
 		snet_quic_tls_free(t);
 		return rc;
 	}
 	gnutls_certificate_set_verify_function(t->cred, on_verify);
+	gnutls_certificate_set_retrieve_function2(t->cred, on_retrieve);
 	*out = t;
 	return SNET_OK;
 }
@@ -217,6 +246,7 @@ void snet_quic_tls_free(struct snet_quic_tls *t)
 		gnutls_certificate_free_credentials(t->cred);
 	if (t->priority)
 		gnutls_priority_deinit(t->priority);
+	snet_credentials_free(t->shown);
 	free(t);
 }
 

@@ -312,6 +312,23 @@ pem() {
 	undisturbed
 }
 
+@test "a raw public key: an RSA one is welcome, a weak one or one of another kind is not" {
+	need_openssl
+	serve
+	pem weak -newkey rsa:1024
+	pem curve -newkey ec -pkeyopt ec_paramgen_curve:secp224r1
+	pem rsa -newkey rsa:2048
+	run evil -R weak.pem "$addr" hello
+	turned_away "a key that is not usable"
+	run evil -R curve.pem "$addr" hello
+	[[ $output == *'"closed"'* ]]
+	run ! has_event l peer.up '.peer == 2'
+	start rsa "$SNET_SUPPORT/evil" -R rsa.pem "$addr" hello
+	wait_event l peer.up '.peer == 2'
+	quit rsa
+	undisturbed
+}
+
 @test "a chain of 100 certificates" {
 	need_openssl
 	serve

@@ -184,6 +184,14 @@ need_python() {
 	[ "$status" -eq 0 ]
 	finish l
 	[ "$(received l)" = "1 member" ]
+	# and the other way round, at an address that names no key
+	start_ready m snet-listen -k member.key --insecure 127.0.0.1:0
+	run timeout 60 snet-send --ca ca.pem "${addr%#*}" < <(texts member)
+	[ "$status" -eq 0 ]
+	finish m
+	start_ready n snet-listen --insecure 127.0.0.1:0
+	run timeout 60 snet-send --ca ca.pem "${addr%#*}" < <(texts nobody)
+	failed_with 5 identity_refused
 }
 
 # ---- several peers

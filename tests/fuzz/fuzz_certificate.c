@@ -1,4 +1,5 @@
-/* A stranger's certificate: read or refused, and its key id is the hash of its key. */
+/* A stranger's certificate, or raw public key: read or refused, and its key id is the hash of
+ * its key. */
 #include <assert.h>
 #include <stddef.h>
 #include <stdint.h>
@@ -8,6 +9,22 @@
 #include "crypto/hash.h"
 
 int LLVMFuzzerTestOneInput(const uint8_t *p, size_t n);
+
+static void read_raw(const uint8_t *p, size_t n)
+{
+	const gnutls_datum_t raw = { (unsigned char *)p, (unsigned)n };
+	struct snet_buf spki = SNET_BUF(SNET_SPKI_MAX);
+	uint8_t keyid[SNET_KEYID_BYTES], hash[SNET_SHA256_BYTES];
+	int rc = snet_rawkey_check(&raw, 1, &spki, keyid, NULL);
+
+	assert(rc == SNET_OK || rc == SNET_EKEY);
+	assert(rc == SNET_OK ? spki.n > 0 : spki.n == 0);
+	if (rc == SNET_OK) {
+		assert(snet_sha256(hash, spki.p, spki.n) == SNET_OK);
+		assert(!memcmp(hash, keyid, sizeof(hash)));
+	}
+	snet_buf_free(&spki);
+}
 
 int LLVMFuzzerTestOneInput(const uint8_t *p, size_t n)
 {
@@ -33,5 +50,6 @@ int LLVMFuzzerTestOneInput(const uint8_t *p, size_t n)
 		       !memcmp(again.p, spki.p, spki.n));
 	snet_buf_free(&spki);
 	snet_buf_free(&again);
+	read_raw(p, n);
 	return 0;
 }

@@ -1,15 +1,16 @@
 /* evil: an authenticated QUIC peer that misbehaves as told. It stands on the library's
  * transport, below hello, frames and records, so that it can get all of these wrong.
  *
- *   evil [-k KEY] [-C PEM] [-p] ADDRESS STEP...    dials
- *   evil [-k KEY] [-p] -l STEP...                  listens, and does the steps to whoever comes
+ *   evil [-k KEY] [-C PEM | -R PEM] [-p] ADDRESS STEP...    dials
+ *   evil [-k KEY] [-C PEM | -R PEM] [-p] -l STEP...         listens, does the steps to whoever
+ *                                                           comes
  *
  * Steps, in order: hello, sync (the crate's first byte), hex=BYTES, zeros=N, stream=N (what
  * follows goes there), drip=MS (what follows goes a byte at a time), await=N (until so many
  * bytes have come), deaf (from here on what comes is not consumed), fin, close. -C presents a
- * key and certificates nobody has looked at ("-": none), -p speaks the crate's profile. Prints
- * JSON lines: listening, open, done (the last step), eof, closed; ends when the connection
- * does, or with SIGTERM. */
+ * key and certificates nobody has looked at ("-": none), -R the first's key without them, -p
+ * speaks the crate's profile. Prints JSON lines: listening, open, done (the last step), eof,
+ * closed; ends when the connection does, or with SIGTERM. */
 #include <getopt.h>
 #include <gnutls/abstract.h>
 #include <inttypes.h>
@@ -20,7 +21,7 @@
 #include <unistd.h>
 
 #include "crypto/allow.h"
-#include "crypto/certificate.h"
+#include "crypto/credentials.h"
 #include "io/loop.h"
 #include "obs/encode.h"
 #include "transport/transport.h"
@@ -43,7 +44,8 @@ static struct evil {
 	bool deaf, done;
 } e = { .out = { .max = 512 << 20 } };
 
-static const char *presented; /* -C */
+static const char *presented; /* -C, -R */
+static bool raw;              /* -R */
 
 _Noreturn static void die(const char *what)
 {
@@ -52,27 +54,26 @@ _Noreturn static void die(const char *what)
 }
 
 /* Linked with --wrap: what the library would refuse to load is presented all the same. */
-int __real_snet_identity_present(const struct snet_identity *id,
-				 gnutls_certificate_credentials_t cred, struct snet_error *err);
-int __wrap_snet_identity_present(const struct snet_identity *id,
-				 gnutls_certificate_credentials_t cred, struct snet_error *err);
+void __real_snet_credentials_show(const struct snet_credentials *c,
+				  gnutls_certificate_type_t type, gnutls_pcert_st **certs,
+				  unsigned *n, gnutls_privkey_t *key);
+void __wrap_snet_credentials_show(const struct snet_credentials *c,
+				  gnutls_certificate_type_t type, gnutls_pcert_st **certs,
+				  unsigned *n, gnutls_privkey_t *key);
+bool __wrap_snet_trust_has_ca(const struct snet_trust *t);
+
+/* Certificates are not shown where there is a choice. */
+bool __wrap_snet_trust_has_ca(const struct snet_trust *t)
+{
+	(void)t;
+	return presented && !raw;
+}
 
 /* Nothing is sorted, completed or checked on the way,
  * as gnutls_certificate_set_x509_key would. */
 static gnutls_pcert_st *chain;
 static unsigned chain_n;
 static gnutls_privkey_t chain_key;
-
-static int on_certificate(gnutls_session_t s, const gnutls_datum_t *ca, int n_ca,
-			  const gnutls_pk_algorithm_t *pk, int n_pk, gnutls_pcert_st **certs,
-			  unsigned *n, gnutls_privkey_t *key)
-{
-	(void)s, (void)ca, (void)n_ca, (void)pk, (void)n_pk;
-	*certs = chain;
-	*n = chain_n;
-	*key = chain_key;
-	return 0;
-}
 
 static void load_chain(const char *path)
 {
@@ -97,6 +98,18 @@ static void load_chain(const char *path)
 	gnutls_free(pem.data);
 }
 
+static void bare(void)
+{
+	gnutls_pcert_st key;
+
+	if (gnutls_pcert_import_rawpk(&key, chain[0].pubkey, 0))
+		die("key");
+	chain[0].pubkey = NULL;
+	while (chain_n)
+		gnutls_pcert_deinit(&chain[--chain_n]);
+	chain[chain_n++] = key;
+}
+
 static void drop_chain(void)
 {
 	for (unsigned i = 0; i < chain_n; i++)
@@ -105,16 +118,17 @@ static void drop_chain(void)
 	gnutls_privkey_deinit(chain_key);
 }
 
-int __wrap_snet_identity_present(const struct snet_identity *id,
-				 gnutls_certificate_credentials_t cred, struct snet_error *err)
+void __wrap_snet_credentials_show(const struct snet_credentials *c,
+				  gnutls_certificate_type_t type, gnutls_pcert_st **certs,
+				  unsigned *n, gnutls_privkey_t *key)
 {
-	if (!presented)
-		return __real_snet_identity_present(id, cred, err);
-	if (strcmp(presented, "-") != 0) {
-		load_chain(presented);
-		gnutls_certificate_set_retrieve_function2(cred, on_certificate);
+	if (!presented) {
+		__real_snet_credentials_show(c, type, certs, n, key);
+		return;
 	}
-	return SNET_OK;
+	*certs = chain;
+	*n = chain_n;
+	*key = chain_key;
 }
 
 /* ---- steps */
@@ -336,11 +350,11 @@ static void options(int argc, char **argv, const char **key, bool *listens)
 {
 	int c;
 
-	while ((c = getopt(argc, argv, "+k:C:pl")) != -1) {
+	while ((c = getopt(argc, argv, "+k:C:R:pl")) != -1) {
 		if (c == 'k')
 			*key = optarg;
-		else if (c == 'C')
-			presented = optarg;
+		else if (c == 'C' || c == 'R')
+			presented = optarg, raw = c == 'R';
 		else if (c == 'p')
 			e.config.crate_only = true;
 		else if (c == 'l')
@@ -361,6 +375,10 @@ static void start(const char *key, bool listens)
 	    (key ? snet_identity_load(&e.identity, key, &err)
 		 : snet_identity_new(&e.identity, SNET_KEY_P256, NULL, &err)))
 		die(err.text);
+	if (presented && strcmp(presented, "-") != 0)
+		load_chain(presented);
+	if (raw)
+		bare();
 	snet_trust_set_insecure(e.trust);
 	e.config.identity = e.identity;
 	e.config.trust = e.trust;

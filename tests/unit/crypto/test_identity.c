@@ -15,6 +15,7 @@
 
 #include "base/file.h"
 #include "crypto/certificate.h"
+#include "crypto/credentials.h"
 #include "crypto/hash.h"
 #include "support/torture.h"
 
@@ -403,6 +404,20 @@ static void craft(struct snet_buf *out, gnutls_pk_algorithm_t pk, unsigned bits,
 	free(text);
 }
 
+static void raw_is_read_alike(const struct snet_buf *key,
+			      const uint8_t want[static SNET_KEYID_BYTES])
+{
+	const gnutls_datum_t raw = { key->p, (unsigned)key->n };
+	struct snet_buf spki = SNET_BUF(SNET_SPKI_MAX);
+	uint8_t keyid[SNET_KEYID_BYTES];
+
+	assert_int_equal(snet_rawkey_check(&raw, 1, &spki, keyid, NULL), SNET_OK);
+	assert_memory_equal(keyid, want, sizeof(keyid));
+	assert_int_equal(spki.n, key->n);
+	assert_memory_equal(spki.p, key->p, key->n);
+	snet_buf_free(&spki);
+}
+
 static void only_keys_that_tls_can_use_are_read(void **state)
 {
 	/* clang-format off */
@@ -438,6 +453,7 @@ static void only_keys_that_tls_can_use_are_read(void **state)
 			assert_memory_equal(hash, keyid, sizeof(hash));
 			/* the bytes stand in the certificate as they are */
 			assert_non_null(memmem(der.p, der.n, spki.p, spki.n));
+			raw_is_read_alike(&spki, keyid);
 		} else {
 			assert_int_equal(spki.n, 0);
 		}
@@ -549,6 +565,80 @@ static void chains_are_counted_before_they_are_read(void **state)
 	snet_identity_free(id);
 }
 
+static int raw_as_gnutls_reads_it(const gnutls_datum_t *raw,
+				  uint8_t hash[static SNET_KEYID_BYTES])
+{
+	gnutls_datum_t der = { NULL, 0 };
+	gnutls_pubkey_t key;
+	int rc;
+
+	assert_int_equal(gnutls_pubkey_init(&key), 0);
+	rc = gnutls_pubkey_import(key, raw, GNUTLS_X509_FMT_DER);
+	if (!rc)
+		rc = gnutls_pubkey_export2(key, GNUTLS_X509_FMT_DER, &der);
+	if (!rc)
+		assert_int_equal(snet_sha256(hash, der.data, der.size), SNET_OK);
+	gnutls_free(der.data);
+	gnutls_pubkey_deinit(key);
+	return rc;
+}
+
+/* Whoever shows a bare key proves that he holds the one GnuTLS reads. */
+static void a_raw_key_is_the_one_that_gnutls_reads(void **state)
+{
+	static const uint8_t flips[] = { 0x01, 0x20, 0x80, 0xff };
+	static const enum snet_key_type types[] = { SNET_KEY_P256, SNET_KEY_ED25519 };
+	unsigned read = 0, refused = 0;
+
+	(void)state;
+	for (size_t i = 0; i < COUNT(types) * sizeof(flips); i++) {
+		struct snet_identity *id = make(types[i / sizeof(flips)], "a");
+		size_t n;
+		const uint8_t *der = snet_identity_spki(id, &n);
+
+		for (size_t k = 0; k < 2 * n; k++) { /* each byte changed, then each cut */
+			uint8_t a[SNET_KEYID_BYTES], b[SNET_KEYID_BYTES],
+				*copy = malloc(k < n ? n : k - n + 1);
+			gnutls_datum_t raw = { copy, (unsigned)(k < n ? n : k - n) };
+
+			memcpy(copy, der, raw.size);
+			if (k < n)
+				copy[k] ^= flips[i % sizeof(flips)];
+			if (snet_rawkey_check(&raw, 1, NULL, a, NULL)) {
+				refused++;
+			} else if (!raw_as_gnutls_reads_it(&raw, b)) {
+				read++;
+				assert_memory_equal(a, b, sizeof(a));
+			}
+			free(copy);
+		}
+		snet_identity_free(id);
+	}
+	assert_true(read > 100 && refused > 500);
+}
+
+static void raw_keys_are_counted_before_they_are_read(void **state)
+{
+	struct snet_identity *id = make(SNET_KEY_P256, "a");
+	struct snet_error err = { 0 };
+	uint8_t keyid[SNET_KEYID_BYTES];
+	gnutls_datum_t keys[2], huge = { NULL, SNET_SPKI_MAX + 1 }, none = { NULL, 0 };
+	size_t n;
+	const uint8_t *spki = snet_identity_spki(id, &n);
+
+	(void)state;
+	keys[0] = keys[1] = (gnutls_datum_t){ (unsigned char *)spki, (unsigned)n };
+	assert_int_equal(snet_rawkey_check(keys, 1, NULL, keyid, &err), SNET_OK);
+	assert_memory_equal(keyid, snet_identity_keyid(id), sizeof(keyid));
+	assert_int_equal(snet_rawkey_check(keys, 2, NULL, keyid, &err), SNET_EKEY);
+	assert_int_equal(snet_rawkey_check(keys, 0, NULL, keyid, &err), SNET_EKEY);
+	assert_int_equal(snet_rawkey_check(NULL, 1, NULL, keyid, &err), SNET_EKEY);
+	assert_int_equal(snet_rawkey_check(&none, 1, NULL, keyid, &err), SNET_EKEY);
+	assert_int_equal(snet_rawkey_check(&huge, 1, NULL, keyid, &err), SNET_EKEY);
+	assert_non_null(strstr(err.text, "2049"));
+	snet_identity_free(id);
+}
+
 /* The crate's own vector: the private key 1, WIRE-RUST §2.2. */
 static void derived_id_is_the_crates(void **state)
 {
@@ -596,27 +686,39 @@ static void derived_id_is_the_crates(void **state)
 	snet_identity_free(id);
 }
 
-static void credentials_take_the_identity(void **state)
+static void credentials_show_a_chain_or_the_bare_key(void **state)
 {
 	struct snet_identity *id = make(SNET_KEY_ED25519, "a");
-	gnutls_certificate_credentials_t cred;
+	struct snet_buf spki = SNET_BUF(SNET_SPKI_MAX);
+	struct snet_credentials *c = NULL;
 	struct snet_error err = { 0 };
-	gnutls_x509_crt_t *crts;
+	uint8_t keyid[SNET_KEYID_BYTES];
+	gnutls_pcert_st *certs;
+	gnutls_privkey_t key, same;
 	unsigned n = 0;
 
 	(void)state;
-	assert_int_equal(gnutls_certificate_allocate_credentials(&cred), 0);
-	assert_int_equal(snet_identity_present(id, cred, &err), SNET_OK);
-	assert_int_equal(gnutls_certificate_get_x509_crt(cred, 0, &crts, &n), 0);
+	assert_int_equal(snet_credentials_new(&c, id, &err), SNET_OK);
+	snet_credentials_show(c, GNUTLS_CRT_X509, &certs, &n, &key);
 	assert_int_equal(n, 1);
-	gnutls_x509_crt_deinit(crts[0]);
-	gnutls_free(crts);
-	gnutls_certificate_free_credentials(cred);
+	assert_int_equal(certs->type, GNUTLS_CRT_X509);
+	assert_int_equal(snet_cert_check(&certs->cert, 1, &spki, keyid, &err), SNET_OK);
+	assert_memory_equal(keyid, snet_identity_keyid(id), sizeof(keyid));
+	snet_credentials_show(c, GNUTLS_CRT_RAWPK, &certs, &n, &same);
+	assert_int_equal(n, 1);
+	assert_int_equal(certs->type, GNUTLS_CRT_RAWPK);
+	assert_int_equal(certs->cert.size, spki.n);
+	assert_memory_equal(certs->cert.data, spki.p, spki.n);
+	assert_ptr_equal(key, same);
+	snet_credentials_free(c);
+	snet_credentials_free(NULL);
+	snet_buf_free(&spki);
 	snet_identity_free(id);
 }
 
 static int make_save_load(void *user)
 {
+	struct snet_credentials *shown = NULL;
 	struct snet_identity *a = NULL, *b = NULL;
 	struct snet_error err = { 0 };
 	int rc = snet_identity_new(&a, SNET_KEY_ED25519, "a", &err);
@@ -628,6 +730,9 @@ static int make_save_load(void *user)
 		rc = snet_identity_save(a, path, true, &err);
 	if (!rc)
 		rc = snet_identity_load(&b, path, &err);
+	if (!rc)
+		rc = snet_credentials_new(&shown, b, &err);
+	snet_credentials_free(shown);
 	snet_identity_free(a);
 	snet_identity_free(b);
 	return rc;
@@ -663,7 +768,9 @@ int main(void)
 		cmocka_unit_test(broken_certificate_is_an_error),
 		cmocka_unit_test(a_handshake_reads_the_key_that_gnutls_reads),
 		cmocka_unit_test(chains_are_counted_before_they_are_read),
-		cmocka_unit_test(credentials_take_the_identity),
+		cmocka_unit_test(a_raw_key_is_the_one_that_gnutls_reads),
+		cmocka_unit_test(raw_keys_are_counted_before_they_are_read),
+		cmocka_unit_test(credentials_show_a_chain_or_the_bare_key),
 		cmocka_unit_test_setup_teardown(no_memory_is_an_error, make_dir, remove_dir),
 	};
 
