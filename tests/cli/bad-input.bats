@@ -279,11 +279,17 @@ pem() {
 	chmod 600 "$1.pem"
 }
 
-@test "no certificate: refused, and both sides say so" {
+refused_twice() {
+	[ "$(grep -c '"refused",.*"identity_refused"' l.out)" -eq 2 ]
+}
+
+@test "no certificate, or no key: refused, and both sides say so" {
 	serve
-	run evil -C - "$addr" hello
-	[[ $output == *'"closed","reason":"identity_refused"'* ]]
-	wait_event l refused '.reason == "identity_refused"'
+	for kind in C R; do
+		run evil -$kind - "$addr" hello
+		[[ $output == *'"closed","reason":"identity_refused"'* ]]
+	done
+	wait_until refused_twice
 	undisturbed
 }
 

@@ -8,9 +8,9 @@
  * Steps, in order: hello, sync (the crate's first byte), hex=BYTES, zeros=N, stream=N (what
  * follows goes there), drip=MS (what follows goes a byte at a time), await=N (until so many
  * bytes have come), deaf (from here on what comes is not consumed), fin, close. -C presents a
- * key and certificates nobody has looked at ("-": none), -R the first's key without them, -p
- * speaks the crate's profile. Prints JSON lines: listening, open, done (the last step), eof,
- * closed; ends when the connection does, or with SIGTERM. */
+ * key and certificates nobody has looked at ("-": none), -R the first's key without them ("-":
+ * none), -p speaks the crate's profile. Prints JSON lines: listening, open, done (the last
+ * step), eof, closed; ends when the connection does, or with SIGTERM. */
 #include <getopt.h>
 #include <gnutls/abstract.h>
 #include <inttypes.h>
@@ -375,10 +375,11 @@ static void start(const char *key, bool listens)
 	    (key ? snet_identity_load(&e.identity, key, &err)
 		 : snet_identity_new(&e.identity, SNET_KEY_P256, NULL, &err)))
 		die(err.text);
-	if (presented && strcmp(presented, "-") != 0)
+	if (presented && strcmp(presented, "-") != 0) {
 		load_chain(presented);
-	if (raw)
-		bare();
+		if (raw)
+			bare();
+	}
 	snet_trust_set_insecure(e.trust);
 	e.config.identity = e.identity;
 	e.config.trust = e.trust;
