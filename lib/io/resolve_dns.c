@@ -165,9 +165,10 @@ static void on_message(void *user, int status, int timeouts, unsigned char *p, i
 
 void snet_dns_ask(struct snet_dns *d, const char *host, int family)
 {
-	/* The order is ours: it takes both families together. */
+	/* The order is ours: it takes both families together. Later versions of c-ares (1.34
+	 * does) read no hosts file at all where the variable may name one and does not. */
 	struct ares_addrinfo_hints hints = {
-		.ai_flags = ARES_AI_NOSORT | ARES_AI_ENVHOSTS,
+		.ai_flags = ARES_AI_NOSORT | (getenv("CARES_HOSTS") ? ARES_AI_ENVHOSTS : 0),
 		.ai_family = family,
 		.ai_socktype = SOCK_DGRAM,
 	};
