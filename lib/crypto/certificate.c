@@ -274,3 +274,35 @@ int snet_rawkey_check(const gnutls_datum_t *keys, unsigned n, struct snet_buf *s
 		return snet_fail(err, rc, "a key that is not usable");
 	return rc ? snet_fail(err, rc, "reading a key") : SNET_OK;
 }
+
+/* ---- what comes in a handshake */
+
+static const uint8_t *take_vector(struct snet_reader *r, size_t head, size_t *n)
+{
+	const uint8_t *p = snet_take(r, head);
+
+	for (*n = 0; p && head; head--)
+		*n = *n << 8 | *p++;
+	return p ? snet_take(r, *n) : NULL;
+}
+
+int snet_cert_entries(const uint8_t *p, size_t n, gnutls_datum_t *entries, unsigned max,
+		      unsigned *count)
+{
+	struct snet_reader r = snet_reader(p, n);
+	size_t len, unused;
+	const uint8_t *at = take_vector(&r, 1, &len);
+
+	*count = 0;
+	if (!at || len || !(at = take_vector(&r, 3, &len)) || snet_left(&r))
+		return SNET_EPROTO;
+	for (r = snet_reader(at, len); snet_left(&r); ++*count) {
+		at = take_vector(&r, 3, &len);
+		if (!at || !len || !take_vector(&r, 2, &unused)) /* its extensions */
+			return SNET_EPROTO;
+		if (*count < max)
+			entries[*count] =
+				(gnutls_datum_t){ (unsigned char *)at, (unsigned)len };
+	}
+	return SNET_OK;
+}

@@ -29,6 +29,13 @@ int snet_cert_check(const gnutls_datum_t *chain, unsigned n, struct snet_buf *sp
 int snet_rawkey_check(const gnutls_datum_t *keys, unsigned n, struct snet_buf *spki,
 		      uint8_t keyid[static SNET_KEYID_BYTES], struct snet_error *err);
 
+/* The entries of a TLS 1.3 Certificate message (RFC 8446 §4.4.2) behind its handshake header:
+ * certificates, their owner's first, or one raw public key. The first max of them point into p
+ * afterwards; *count is how many there are. SNET_EPROTO: it is none, or not one of a handshake,
+ * since it has a context. */
+int snet_cert_entries(const uint8_t *p, size_t n, gnutls_datum_t *entries, unsigned max,
+		      unsigned *count);
+
 /* May the holder of this key, who presented this chain (NULL, 0: a raw public key), come in?
  * keyid: from snet_cert_check of the same chain or from snet_rawkey_check; its owner must have
  * proven possession. SNET_EDENIED names the key id that was seen. */

@@ -20,7 +20,8 @@ static int take_key(struct snet_credentials *c, const gnutls_datum_t *pem)
 		  : gnutls_privkey_import_x509_raw(c->key, pem, GNUTLS_X509_FMT_PEM, NULL, 0);
 }
 
-/* Each above the one that it signed, in whichever order they stand in the file. */
+/* The first is its owner's; those that are above it in a chain follow in that order, wherever
+ * they stand in the file, and the others are not shown. */
 static int take_chain(struct snet_credentials *c, const gnutls_datum_t *pem)
 {
 	gnutls_x509_crt_t *crts;
@@ -47,8 +48,19 @@ static int take_raw(struct snet_credentials *c, const struct snet_identity *id)
 	size_t n;
 	const uint8_t *spki = snet_identity_spki(id, &n);
 	const gnutls_datum_t der = { (unsigned char *)spki, (unsigned)n };
+	gnutls_pubkey_t key = NULL;
+	int rc = gnutls_pubkey_init(&key);
 
-	return gnutls_pcert_import_rawpk_raw(&c->raw, &der, GNUTLS_X509_FMT_DER, 0, 0);
+	/* Not by gnutls_pcert_import_rawpk_raw: when it fails the key may be freed, or not. */
+	if (!rc)
+		rc = gnutls_pubkey_import(key, &der, GNUTLS_X509_FMT_DER);
+	if (!rc)
+		rc = gnutls_pcert_import_rawpk(&c->raw, key, 0);
+	if (rc) {
+		c->raw.pubkey = NULL;
+		gnutls_pubkey_deinit(key);
+	}
+	return rc;
 }
 
 int snet_credentials_new(struct snet_credentials **out, const struct snet_identity *id,

@@ -51,9 +51,6 @@ void snet_quic_conn_refuse(struct snet_quic_conn *c)
 	if (c->peer.code)
 		snet_quic_conn_fail(c, c->peer.code, c->peer.why ? c->peer.why : "refused",
 				    false, false);
-	else if (c->ccerr.error_code == ALERT_CERTIFICATE_REQUIRED)
-		snet_quic_conn_fail(c, SNET_EDENIED, "the peer has no certificate", false,
-				    false);
 	else if (c->ccerr.error_code == ALERT_NO_ALPN)
 		snet_quic_conn_fail(c, SNET_EPROTO, "no protocol in common (ALPN)", false,
 				    false);
@@ -84,7 +81,7 @@ static void told_by_transport(struct snet_quic_conn *c, uint64_t code)
 				    true);
 		return;
 	case ALERT_CERTIFICATE_REQUIRED:
-		snet_quic_conn_fail(c, SNET_EDENIED, "the peer wants a certificate", true,
+		snet_quic_conn_fail(c, SNET_EDENIED, "the peer wants a key of ours", true,
 				    true);
 		return;
 	case ALERT_NO_ALPN:

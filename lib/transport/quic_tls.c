@@ -60,16 +60,55 @@ static int keep_spki(struct snet_quic_tls_peer *p, const struct snet_buf *spki,
 	return SNET_OK;
 }
 
+static bool is_raw(gnutls_session_t s)
+{
+	return gnutls_certificate_type_get2(s, GNUTLS_CTYPE_PEERS) == GNUTLS_CRT_RAWPK;
+}
+
+static int read_key(bool raw, const gnutls_datum_t *shown, unsigned n, struct snet_buf *spki,
+		    uint8_t key[static SNET_KEYID_BYTES], struct snet_error *err)
+{
+	return raw ? snet_rawkey_check(shown, n, spki, key, err)
+		   : snet_cert_check(shown, n, spki, key, err);
+}
+
+/* GnuTLS checks a signature with the key before it asks on_verify, and what that costs is up to
+ * whoever made the key: one of 16 KiB can take ten seconds. So what the peer shows is looked at
+ * when it comes. */
+static int on_shown(gnutls_session_t s, unsigned type, unsigned when, unsigned incoming,
+		    const gnutls_datum_t *msg)
+{
+	struct snet_error err = { 0 };
+	gnutls_datum_t first;
+	uint8_t key[SNET_KEYID_BYTES];
+	unsigned n;
+	int rc;
+
+	(void)type, (void)when;
+	if (!incoming)
+		return 0;
+	rc = snet_cert_entries(msg->data, msg->size, &first, 1, &n);
+	if (rc)
+		snet_fail(&err, rc, "a Certificate message that is none");
+	else if (!n)
+		rc = snet_fail(&err, SNET_EDENIED, "the peer shows no key");
+	else
+		rc = read_key(is_raw(s), &first, n, NULL, key, &err);
+	if (!rc)
+		return 0;
+	refuse(snet_quic_tls_peer_of(gnutls_session_get_ptr(s)), &err);
+	return rc == SNET_EDENIED ? GNUTLS_E_CERTIFICATE_REQUIRED : GNUTLS_E_CERTIFICATE_ERROR;
+}
+
 static int check(const struct snet_quic_tls *t, gnutls_session_t s,
 		 struct snet_quic_tls_peer *p)
 {
 	struct snet_error err = { 0 };
 	struct snet_buf spki = SNET_BUF(SNET_SPKI_MAX);
-	bool raw = gnutls_certificate_type_get2(s, GNUTLS_CTYPE_PEERS) == GNUTLS_CRT_RAWPK;
+	bool raw = is_raw(s);
 	unsigned n = 0;
 	const gnutls_datum_t *chain = gnutls_certificate_get_peers(s, &n);
-	int rc = raw ? snet_rawkey_check(chain, n, &spki, p->key, &err)
-		     : snet_cert_check(chain, n, &spki, p->key, &err);
+	int rc = read_key(raw, chain, n, &spki, p->key, &err);
 
 	if (!rc && p->pin)
 		rc = snet_trust_check_pin(p->pin, p->key, NULL, &err);
@@ -95,7 +134,7 @@ static int on_verify(gnutls_session_t s)
 		       : 0;
 }
 
-/* We are asked for a certificate; of what an authority's name or the list of algorithms may say
+/* We show what we have; of what an authority's name or the list of algorithms may say
  * nothing depends: there is one identity. */
 static int on_retrieve(gnutls_session_t s, const gnutls_datum_t *authorities, int authorities_n,
 		       const gnutls_pk_algorithm_t *algorithms, int algorithms_n,
@@ -172,7 +211,9 @@ static int set_alpn(gnutls_session_t s, const struct snet_quic_tls *t, bool serv
  * parse. Not where a CA may have to be found above it; and the crate knows nothing else. */
 static unsigned certificate_flags(const struct snet_transport_config *cfg)
 {
-	return cfg->crate_only || snet_trust_has_ca(cfg->trust) ? 0 : GNUTLS_ENABLE_RAWPK;
+	return cfg->crate_only || (cfg->trust && snet_trust_has_ca(cfg->trust))
+		       ? 0
+		       : GNUTLS_ENABLE_RAWPK;
 }
 
 int snet_quic_tls_session(void **out, const struct snet_quic_tls *t, bool server,
@@ -201,6 +242,8 @@ int snet_quic_tls_session(void **out, const struct snet_quic_tls *t, bool server
 		gnutls_deinit(s);
 		return SNET_ENOMEM;
 	}
+	gnutls_handshake_set_hook_function(s, GNUTLS_HANDSHAKE_CERTIFICATE_PKT, GNUTLS_HOOK_PRE,
+					   on_shown);
 	gnutls_session_set_ptr(s, conn_ref);
 	*out = s;
 	return SNET_OK;

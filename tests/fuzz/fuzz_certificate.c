@@ -26,6 +26,25 @@ static void read_raw(const uint8_t *p, size_t n)
 	snet_buf_free(&spki);
 }
 
+/* Entries stand one behind the other in what came. */
+static void read_message(const uint8_t *p, size_t n)
+{
+	gnutls_datum_t entries[3];
+	unsigned count;
+	size_t at = 4;
+	int rc = snet_cert_entries(p, n, entries, 3, &count);
+
+	assert(rc == SNET_OK || rc == SNET_EPROTO);
+	for (unsigned i = 0; !rc && i < count && i < 3; i++) {
+		assert(entries[i].size && entries[i].data == p + at + 3);
+		at += 3 + entries[i].size + 2;
+		assert(at <= n);
+		at += (size_t)p[at - 2] << 8 | p[at - 1];
+		read_raw(entries[i].data, entries[i].size);
+	}
+	assert(rc || count > 3 || at == n);
+}
+
 int LLVMFuzzerTestOneInput(const uint8_t *p, size_t n)
 {
 	struct snet_buf spki = SNET_BUF(SNET_SPKI_MAX), again = SNET_BUF(SNET_SPKI_MAX);
@@ -51,5 +70,6 @@ int LLVMFuzzerTestOneInput(const uint8_t *p, size_t n)
 	snet_buf_free(&spki);
 	snet_buf_free(&again);
 	read_raw(p, n);
+	read_message(p, n);
 	return 0;
 }

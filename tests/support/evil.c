@@ -1,16 +1,17 @@
 /* evil: an authenticated QUIC peer that misbehaves as told. It stands on the library's
  * transport, below hello, frames and records, so that it can get all of these wrong.
  *
- *   evil [-k KEY] [-C PEM | -R PEM] [-p] ADDRESS STEP...    dials
- *   evil [-k KEY] [-C PEM | -R PEM] [-p] -l STEP...         listens, does the steps to whoever
- *                                                           comes
+ *   evil [-k KEY] [-C PEM | -R PEM] [-b FILE] [-p] ADDRESS STEP...    dials
+ *   evil [-k KEY] [-C PEM | -R PEM] [-b FILE] [-p] -l STEP...         listens, does the steps
+ *                                              to whoever comes
  *
  * Steps, in order: hello, sync (the crate's first byte), hex=BYTES, zeros=N, stream=N (what
  * follows goes there), drip=MS (what follows goes a byte at a time), await=N (until so many
  * bytes have come), deaf (from here on what comes is not consumed), fin, close. -C presents a
  * key and certificates nobody has looked at ("-": none), -R the first's key without them ("-":
- * none), -p speaks the crate's profile. Prints JSON lines: listening, open, done (the last
- * step), eof, closed; ends when the connection does, or with SIGTERM. */
+ * none); with -b FILE these bytes stand in its place. -p speaks the crate's profile. Prints
+ * JSON lines: listening, open, done (the last step), eof, closed; ends when the connection
+ * does, or with SIGTERM. */
 #include <getopt.h>
 #include <gnutls/abstract.h>
 #include <inttypes.h>
@@ -46,6 +47,7 @@ static struct evil {
 
 static const char *presented; /* -C, -R */
 static bool raw;              /* -R */
+static const char *bytes;     /* -b */
 
 _Noreturn static void die(const char *what)
 {
@@ -62,7 +64,7 @@ void __wrap_snet_credentials_show(const struct snet_credentials *c,
 				  unsigned *n, gnutls_privkey_t *key);
 bool __wrap_snet_trust_has_ca(const struct snet_trust *t);
 
-/* Certificates are not shown where there is a choice. */
+/* -C: raw keys are not offered, so that the chain is what is shown. */
 bool __wrap_snet_trust_has_ca(const struct snet_trust *t)
 {
 	(void)t;
@@ -108,6 +110,13 @@ static void bare(void)
 	while (chain_n)
 		gnutls_pcert_deinit(&chain[--chain_n]);
 	chain[chain_n++] = key;
+}
+
+static void put_bytes(const char *path)
+{
+	gnutls_free(chain[0].cert.data);
+	if (gnutls_load_file(path, &chain[0].cert))
+		die("bytes");
 }
 
 static void drop_chain(void)
@@ -350,11 +359,13 @@ static void options(int argc, char **argv, const char **key, bool *listens)
 {
 	int c;
 
-	while ((c = getopt(argc, argv, "+k:C:R:pl")) != -1) {
+	while ((c = getopt(argc, argv, "+k:C:R:b:pl")) != -1) {
 		if (c == 'k')
 			*key = optarg;
 		else if (c == 'C' || c == 'R')
 			presented = optarg, raw = c == 'R';
+		else if (c == 'b')
+			bytes = optarg;
 		else if (c == 'p')
 			e.config.crate_only = true;
 		else if (c == 'l')
@@ -379,6 +390,8 @@ static void start(const char *key, bool listens)
 		load_chain(presented);
 		if (raw)
 			bare();
+		if (bytes)
+			put_bytes(bytes);
 	}
 	snet_trust_set_insecure(e.trust);
 	e.config.identity = e.identity;

@@ -609,7 +609,7 @@ static void a_raw_key_is_the_one_that_gnutls_reads(void **state)
 			} else if (!raw_as_gnutls_reads_it(&raw, b)) {
 				read++;
 				assert_memory_equal(a, b, sizeof(a));
-			}
+			} /* else GnuTLS ends the handshake */
 			free(copy);
 		}
 		snet_identity_free(id);
@@ -637,6 +637,51 @@ static void raw_keys_are_counted_before_they_are_read(void **state)
 	assert_int_equal(snet_rawkey_check(&huge, 1, NULL, keyid, &err), SNET_EKEY);
 	assert_non_null(strstr(err.text, "2049"));
 	snet_identity_free(id);
+}
+
+static void a_certificate_message_is_taken_apart(void **state)
+{
+	/* clang-format off */
+	static const struct { const char *hex; int want; unsigned count; } cases[] = {
+		{ "00" "000000", SNET_OK, 0 },
+		{ "00" "000006" "000001" "aa" "0000", SNET_OK, 1 },
+		{ "00" "000009" "000001" "aa" "0003" "010203", SNET_OK, 1 },
+		{ "00" "00000d" "000001" "aa" "0000" "000002" "bbbb" "0000", SNET_OK, 2 },
+		{ "00" "000018" "000001" "aa" "0000" "000001" "bb" "0000"
+		  "000001" "cc" "0000" "000001" "dd" "0000", SNET_OK, 4 },
+		{ "", SNET_EPROTO, 0 },
+		{ "00", SNET_EPROTO, 0 },
+		{ "00" "0000", SNET_EPROTO, 0 },
+		{ "01" "aa" "000000", SNET_EPROTO, 0 },              /* a context */
+		{ "00" "000000" "00", SNET_EPROTO, 0 },              /* more behind it */
+		{ "00" "000007" "000001" "aa" "0000", SNET_EPROTO, 0 },
+		{ "00" "000005" "000000" "0000", SNET_EPROTO, 0 },   /* an entry of nothing */
+		{ "00" "000006" "000002" "aa" "0000", SNET_EPROTO, 0 },
+		{ "00" "000006" "000001" "aa" "0001", SNET_EPROTO, 0 },
+		{ "00" "000004" "000001" "aa", SNET_EPROTO, 0 },
+	};
+	/* clang-format on */
+	(void)state;
+	for (size_t i = 0; i < COUNT(cases); i++) {
+		size_t n = strlen(cases[i].hex) / 2;
+		uint8_t *p = malloc(n ? n : 1); /* exact, for the sanitizer */
+		gnutls_datum_t entries[3];
+		unsigned count;
+
+		assert_non_null(p);
+		for (size_t k = 0; k < n; k++)
+			assert_int_equal(sscanf(cases[i].hex + 2 * k, "%2hhx", &p[k]), 1);
+		print_message("# %s\n", cases[i].hex);
+		assert_int_equal(snet_cert_entries(p, n, entries, 3, &count), cases[i].want);
+		if (!cases[i].want) {
+			assert_int_equal(count, cases[i].count);
+			if (count)
+				assert_int_equal(entries[0].data[0], 0xaa);
+			if (count > 1)
+				assert_int_equal(entries[1].data[0], 0xbb);
+		}
+		free(p);
+	}
 }
 
 /* The crate's own vector: the private key 1, WIRE-RUST §2.2. */
@@ -770,6 +815,7 @@ int main(void)
 		cmocka_unit_test(chains_are_counted_before_they_are_read),
 		cmocka_unit_test(a_raw_key_is_the_one_that_gnutls_reads),
 		cmocka_unit_test(raw_keys_are_counted_before_they_are_read),
+		cmocka_unit_test(a_certificate_message_is_taken_apart),
 		cmocka_unit_test(credentials_show_a_chain_or_the_bare_key),
 		cmocka_unit_test_setup_teardown(no_memory_is_an_error, make_dir, remove_dir),
 	};
