@@ -1,13 +1,14 @@
 #include <string.h>
 
 #include "mesh/mesh_impl.h"
+#include "mesh/mesh_plain.h"
+#include "mesh/mesh_rival.h"
 
 /* An ack is due after so much, or so long: between, it would be most of the traffic. */
 #define ACK_BYTES (256 << 10)
 #define ACK_MESSAGES 256
 #define ACK_TIME (20 * SNET_MS)
 #define RETRY_TIME (20 * SNET_MS)
-#define CONTROL_MAX 2048 /* bytes of a record that is no message */
 
 enum { ASKS, ANSWERS }; /* the one byte of a heartbeat */
 
@@ -393,6 +394,8 @@ void mesh_control(struct channel *ch, uint8_t type, const uint8_t *body, size_t 
 			mesh_drop(ch, SNET_EPROTO, "a bad heartbeat");
 		else if (body[0] == ASKS)
 			mesh_say_heartbeat(ch, true);
+		else
+			mesh_rival_answered(ch->member);
 		break;
 	default:
 		mesh_drop(ch, SNET_EPROTO, "a record of a type that has no meaning here");

@@ -4,6 +4,7 @@
 #include "crypto/hash.h"
 #include "crypto/identity.h"
 #include "mesh/mesh_impl.h"
+#include "mesh/mesh_rival.h"
 
 /* One of the two dials at once; the other gives it so long to do so. */
 #define AFTER_YOU (150 * SNET_MS)
@@ -36,8 +37,11 @@ void mesh_channel_free(struct channel *ch)
 		m->dialling = NULL;
 	if (m->current == ch)
 		m->current = NULL;
+	if (m->rival == ch)
+		m->rival = NULL;
 	snet_list_del(&ch->node);
 	m->n_channels--;
+	snet_buf_free(&ch->said);
 	free(ch);
 }
 
@@ -164,6 +168,7 @@ void mesh_begin(struct member *m)
 
 	m->timer = (struct snet_timer){ .fn = on_timer, .user = m };
 	m->probe = (struct snet_timer){ .fn = mesh_on_probe, .user = m };
+	m->doubt = (struct snet_timer){ .fn = mesh_on_doubt, .user = m };
 	snet_link_init(&m->link, mesh_give_up_at(m), cfg->dial_timeout);
 	m->link.patience = snet_link_settle(cfg->n);
 	snet_timer_set(cfg->loop, &m->timer, first_dial(m));
@@ -175,6 +180,7 @@ void mesh_stop(struct member *m)
 
 	snet_timer_stop(l, &m->timer);
 	snet_timer_stop(l, &m->probe);
+	snet_timer_stop(l, &m->doubt);
 	snet_timer_stop(l, &m->ack);
 	snet_timer_stop(l, &m->retry);
 	snet_task_cancel(&m->urgent);
@@ -199,5 +205,7 @@ void mesh_over(struct member *m, const struct snet_error *err)
 	mesh_stop(m);
 	if (m->current)
 		mesh_drop(m->current, err->code, err->code ? err->text : "done");
+	if (m->rival)
+		mesh_drop(m->rival, SNET_ECLOSED, "this party is done");
 	m->mesh->ev->on_over(m->index, err, m->mesh->user);
 }

@@ -1,7 +1,8 @@
 /* Private to mesh/mesh*.c: the parties as this one sees them, and their connections.
  *
  * A party has at most one channel that counts, `current`: from its hello on, or from our resume
- * on if that is said early. Others are on their way up, or lost the tie-break and are closing.
+ * on if that is said early. Others are on their way up, or lost the tie-break and are closing;
+ * or one is the `rival` of a current that is ready, until it is known whose it is.
  * What comes on any but the current is not heard: the resume that began the current one said
  * what had been taken until then. */
 #ifndef SNET_MESH_MESH_IMPL_H
@@ -16,6 +17,8 @@
 #include "mesh/session.h"
 
 #define TIE_BREAKER "duplicate connection: tie-breaker" /* the crate's words */
+#define CONTROL_MAX 2048 /* bytes of a record that is no message */
+#define RESUME_TIME (10 * SNET_SEC)
 #define MESH_CHANNELS 4 /* of one party at a time: more that come are turned away */
 
 struct channel {
@@ -25,8 +28,9 @@ struct channel {
 	bool dialled, up, ready; /* up: its hello is accepted; ready: both have said resume */
 	bool resumed;            /* we said it before its hello */
 	bool said_bye, finishing, paused;
-	bool settled; /* plain: it will not lose the tie-break */
-	bool heard;   /* plain: a message came */
+	bool settled;         /* plain: it will not lose the tie-break */
+	bool heard;           /* plain: a message came */
+	struct snet_buf said; /* of a rival: its resume */
 };
 
 /* Messages one way, until one goes the other way. */
@@ -42,11 +46,13 @@ struct member {
 	struct snet_list channels;
 	unsigned n_channels, attempts;
 	unsigned tries; /* of the link, before the current channel */
-	struct channel *current, *dialling;
+	struct channel *current, *dialling, *rival;
 	struct snet_link link;
 	struct snet_timer timer; /* of the link */
 	struct snet_timer probe; /* of a current that may be dead, or says no resume */
 	uint64_t probed;         /* bytes received when the probe began */
+	struct snet_timer doubt; /* of a rival that says no resume */
+	unsigned asked;          /* times, whether the current is alive, for the rival */
 	struct snet_timer ack;
 	struct snet_task urgent; /* an ack that is due now */
 	struct snet_timer retry; /* of sending that found no memory */
@@ -106,6 +112,11 @@ snet_time mesh_give_up_at(const struct member *m);
 /* ---- mesh_link.c: which connection counts, until it ends */
 extern const struct snet_peer_events mesh_peer_events; /* user: its channel */
 void mesh_on_probe(struct snet_timer *t, snet_time now);
+void mesh_probe(struct member *m);
+bool mesh_was_heard(const struct member *m); /* anything on its current, since the probe */
+bool mesh_is_better(const struct channel *fresh, const struct channel *old);
+/* From now on this one counts; old: the one that did, or NULL. */
+void mesh_take(struct channel *ch, struct channel *old);
 void mesh_is_another(struct member *m); /* than it was on the connection that was replaced */
 
 /* ---- mesh_delivery.c: what crosses on them */
@@ -134,16 +145,5 @@ bool mesh_order_holds(const struct snet_mesh *mesh);
 int mesh_journal_add(struct member *m, unsigned stream, uint8_t kind,
 		     const struct snet_slice *v, size_t n, size_t total);
 void mesh_journal_taken(struct member *m, bool anew);
-
-/* ---- mesh_plain.c: parties of the crate's profile */
-void mesh_plain_up(struct channel *ch);
-void mesh_plain_message(struct channel *ch, const struct snet_message *msg);
-void mesh_plain_go(struct member *m);    /* the order is agreed on */
-void mesh_plain_ended(struct member *m); /* it sends no more */
-void mesh_plain_pump(struct member *m);
-/* What a close means: the crate has code 0 for all of them. */
-int mesh_plain_code(const struct channel *ch, int code, const char *why, bool by_peer);
-bool mesh_plain_lost(const struct member *m, struct snet_peer *p); /* something, with it */
-void mesh_plain_due(struct member *m);                             /* its ack timer */
 
 #endif

@@ -2,18 +2,19 @@
 
 #include "crypto/identity.h"
 #include "mesh/mesh_impl.h"
+#include "mesh/mesh_plain.h"
+#include "mesh/mesh_rival.h"
 
 /* Longer than a machine that is busy lets a process wait: two dials at once are no loss. One
  * that was started anew where the old one was says at once, with a stateless reset, that it is
  * another. */
 #define PROBE_TIME (3 * SNET_SEC)
-#define RESUME_TIME (10 * SNET_SEC)
 
 /* ---- which of two counts */
 
 /* That of the side with the higher derived id survives; of two from one side the later: it
  * would not have dialled again if the first were alive to it. */
-static bool is_better(const struct channel *fresh, const struct channel *old)
+bool mesh_is_better(const struct channel *fresh, const struct channel *old)
 {
 	const struct snet_mesh_config *cfg = &fresh->member->mesh->cfg;
 	bool ours = snet_identity_derived(cfg->identity) >
@@ -33,7 +34,7 @@ static uint64_t heard(const struct channel *ch)
 }
 
 /* The other side dials although there is a connection: it may have lost it. */
-static void probe(struct member *m)
+void mesh_probe(struct member *m)
 {
 	struct snet_loop *l = m->mesh->cfg.loop;
 
@@ -42,6 +43,11 @@ static void probe(struct member *m)
 	m->probed = heard(m->current);
 	mesh_say_heartbeat(m->current, false);
 	snet_timer_set(l, &m->probe, snet_loop_now(l) + PROBE_TIME);
+}
+
+bool mesh_was_heard(const struct member *m)
+{
+	return heard(m->current) != m->probed;
 }
 
 static bool is_whom_it_says(struct channel *ch)
@@ -126,25 +132,10 @@ static void on_early(struct snet_peer *p, void *user)
 	mesh_say_resume(ch);
 }
 
-static void on_up(struct snet_peer *p, void *user)
+void mesh_take(struct channel *ch, struct channel *old)
 {
-	struct channel *ch = user, *old;
 	struct member *m = ch->member;
 
-	ch->peer = p;
-	if (!is_whom_it_says(ch))
-		return;
-	if (m->over) { /* since it was accepted */
-		mesh_drop(ch, SNET_ECLOSED, "this party is done");
-		return;
-	}
-	old = m->current == ch ? NULL : m->current;
-	if (old && !is_better(ch, old)) {
-		mesh_drop(ch, SNET_EPOLICY, TIE_BREAKER);
-		if (!mesh_is_plain(m)) /* whose keep-alives have to do */
-			probe(m);
-		return;
-	}
 	if (m->dialling == ch)
 		m->dialling = NULL;
 	ch->up = true;
@@ -158,6 +149,30 @@ static void on_up(struct snet_peer *p, void *user)
 		mesh_plain_up(ch);
 	else if (ch->dialled && !ch->resumed)
 		mesh_say_resume(ch);
+}
+
+static void on_up(struct snet_peer *p, void *user)
+{
+	struct channel *ch = user, *old;
+	struct member *m = ch->member;
+
+	ch->peer = p;
+	if (!is_whom_it_says(ch))
+		return;
+	if (m->over) { /* since it was accepted */
+		mesh_drop(ch, SNET_ECLOSED, "this party is done");
+		return;
+	}
+	old = m->current == ch ? NULL : m->current;
+	if (old && old->ready && !ch->dialled && !mesh_is_plain(m)) {
+		mesh_rival_begin(ch);
+	} else if (old && !mesh_is_better(ch, old)) {
+		mesh_drop(ch, SNET_EPOLICY, TIE_BREAKER);
+		if (!mesh_is_plain(m)) /* whose keep-alives have to do */
+			mesh_probe(m);
+	} else {
+		mesh_take(ch, old);
+	}
 }
 
 /* ---- the end of one */
@@ -198,8 +213,10 @@ void mesh_on_probe(struct snet_timer *t, snet_time now)
 		went_down(m, SNET_ELOST, "the one it had in its place did not come", false);
 	else if (m->current && !m->current->ready)
 		mesh_drop(m->current, SNET_ETIMEOUT, "no resume in time");
-	else if (m->current && heard(m->current) == m->probed)
+	else if (m->current && !mesh_was_heard(m))
 		mesh_drop(m->current, SNET_ELOST, "it dials anew, and does not answer here");
+	else if (m->current)
+		mesh_rival_ask(m);
 }
 
 /* The other side has another in its place, of which we have not heard that it counts. */
@@ -236,6 +253,7 @@ static void on_down(struct snet_peer *p, int code, const char *why, bool by_peer
 	} else if (was_current) {
 		if (!was_replaced(m, why, by_peer))
 			went_down(m, code, why, by_peer);
+		mesh_rival_take(m);
 	} else if (m->moving && !m->current) {
 		if (snet_list_is_empty(&m->channels)) /* else the probe waits for the others */
 			went_down(m, code ? code : SNET_ELOST, why, by_peer);
@@ -272,9 +290,13 @@ static void on_message(struct snet_peer *p, const struct snet_message *msg, void
 static void on_control(struct snet_peer *p, uint8_t type, const uint8_t *body, size_t n,
 		       void *user)
 {
+	struct channel *ch = user;
+
 	(void)p;
-	if (counts(user))
-		mesh_control(user, type, body, n);
+	if (counts(ch))
+		mesh_control(ch, type, body, n);
+	else if (ch->member->rival == ch)
+		mesh_rival_hear(ch, type, body, n);
 }
 
 static void on_eof(struct snet_peer *p, void *user)

@@ -1,5 +1,6 @@
 #include "crypto/identity.h"
 #include "mesh/mesh_impl.h"
+#include "mesh/mesh_plain.h"
 
 /* The crate's readiness agreement, driven. Parties of profile snet/1 have compared the roster
  * in their resumes, and have nothing more to say; those of the crate's profile say their

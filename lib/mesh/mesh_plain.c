@@ -2,6 +2,7 @@
 
 #include "crypto/identity.h"
 #include "mesh/mesh_impl.h"
+#include "mesh/mesh_plain.h"
 
 /* A party of the crate's profile: frames and nothing else on the stream. Neither side says what
  * it has taken, or that it sends no more: what a lost connection took with it is lost, and the

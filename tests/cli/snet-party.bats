@@ -187,6 +187,35 @@ heard_all() {
 	run -2 snet-party -i 0 --dead-after 10ms net/roster.json
 }
 
+@test "a second process of a party that is there is turned away by name, and nobody is disturbed" {
+	net 3
+	ports 1
+	jq -c --arg at "quic://127.0.0.1:$port" '.parties[2].address = $at' net/roster.json >net/elsewhere.json
+	for i in 0 1 2; do
+		hold p$i
+		start p$i snet-party -i $i net/roster.json <"$in"
+	done
+	for i in 0 1 2; do wait_event p$i ready; done
+	start second snet-party -i 2 -w 3s net/elsewhere.json
+	finish second
+	failed_with 3 config second
+	[[ $(tail -n 1 second.out | jq -r .text) == *"another process with your key is here already, at 127.0.0.1" ]]
+	for i in 0 1; do
+		wait_event p$i error '.peer == 2 and .reason == "config" and (.text | startswith("party 2 is there twice"))'
+		say p$i '{"text":"still here"}'
+	done
+	say p2 '{"text":"still here"}'
+	for i in 0 1 2; do
+		for k in 0 1 2; do wait_event p$i message ".from == $k"; done
+		run ! has_event p$i peer.down
+	done
+	for i in 0 1 2; do release p$i; done
+	for i in 0 1 2; do
+		finish p$i
+		[ "$status" -eq 0 ]
+	done
+}
+
 @test "a stranger is refused, and nobody is disturbed" {
 	net 2
 	hold p0

@@ -116,16 +116,17 @@ static void accept_one(struct net_end *e, struct snet_conn *c)
 	snet_mesh_accept(((struct party *)e->user)->mesh, c);
 }
 
-static void bind_one(uint32_t i)
+static void bind_one(struct party *p, uint32_t i)
 {
 	const struct snet_transport_config cfg = { .crate_only = roster[i].plain };
 
-	net_bind(&parties[i].end, loop, T, "127.0.0.1:0", i, &cfg);
+	net_bind(&p->end, loop, T, "127.0.0.1:0", i, &cfg);
 }
 
-static void start_with(uint32_t i, uint32_t n, const char *label, size_t queue, snet_time wait)
+/* A process of the i-th party. */
+static void start_process(struct party *p, uint32_t i, uint32_t n, const char *label,
+			  size_t queue, snet_time wait)
 {
-	struct party *p = &parties[i];
 	struct snet_mesh_config cfg = { .loop = loop,
 					.transport = T,
 					.identity = net_identity(i),
@@ -140,9 +141,14 @@ static void start_with(uint32_t i, uint32_t n, const char *label, size_t queue, 
 	p->self = i;
 	p->end.on_accept = accept_one;
 	p->end.user = p;
-	bind_one(i);
+	bind_one(p, i);
 	if (snet_mesh_new(&p->mesh, &cfg, &events, p, &err))
 		fail_msg("%s", err.text);
+}
+
+static void start_with(uint32_t i, uint32_t n, const char *label, size_t queue, snet_time wait)
+{
+	start_process(&parties[i], i, n, label, queue, wait);
 }
 
 static void start(uint32_t i, uint32_t n)
@@ -421,14 +427,23 @@ static void dial_anew(uint32_t i, uint32_t k)
 	m->timer.fn(&m->timer, snet_loop_now(loop));
 }
 
-static const struct snet_peer *first;
+static const struct snet_peer *first[2]; /* of either of two parties */
+
+static void remember(void)
+{
+	for (uint32_t i = 0; i < 2; i++)
+		first[i] = snet_mesh_peer(parties[i].mesh, 1 - i);
+}
 
 static bool has_moved(void *user)
 {
-	const struct snet_peer *now = snet_mesh_peer(parties[0].mesh, 1);
+	for (uint32_t i = 0; i < 2; i++) {
+		const struct snet_peer *now = snet_mesh_peer(parties[i].mesh, 1 - i);
 
-	return all_up(user) && now && now != first && parties[0].mesh->members[1].up &&
-	       parties[1].mesh->members[0].up;
+		if (!now || now == first[i] || !parties[i].mesh->members[1 - i].up)
+			return false;
+	}
+	return all_up(user);
 }
 
 /* One connection in place of another, to the same process, is no news. */
@@ -442,7 +457,7 @@ static void a_second_dial_is_no_loss(void **s)
 	for (uint64_t k = 0; k < 10; k++) {
 		uint32_t from = parties[0].mesh->members[1].current->dialled ? 0 : 1;
 
-		first = snet_mesh_peer(parties[0].mesh, 1);
+		remember();
 		dial_anew(from, 1 - from);
 		send_all(k);
 		net_until(loop, has_moved, NULL);
@@ -496,7 +511,7 @@ static bool is_not_set(void *user)
 	return !((struct snet_timer *)user)->slot;
 }
 
-/* The dial of the side whose connection does not count makes the other ask on the other. */
+/* The dial of the side whose connection does not count makes it ask on the other. */
 static void who_does_not_answer_for_two_seconds_is_not_lost(void **s)
 {
 	struct snet_timer later = { .fn = begin_to_hear };
@@ -510,20 +525,20 @@ static void who_does_not_answer_for_two_seconds_is_not_lost(void **s)
 	start(0, 2);
 	start(1, 2);
 	virtual_until(all_up, NULL);
-	m = &parties[high].mesh->members[low];
-	first = snet_mesh_peer(parties[0].mesh, 1);
+	m = &parties[low].mesh->members[high];
+	remember();
 	dial_anew(high, low);
 	virtual_until(has_moved, NULL);
-	first = m->current->peer;
-	later.user = &parties[low].mesh->members[high];
-	deaf = snet_mesh_peer(parties[low].mesh, high);
-	snet_peer_pause(snet_mesh_peer(parties[low].mesh, high));
+	remember();
+	later.user = &parties[high].mesh->members[low];
+	deaf = snet_mesh_peer(parties[high].mesh, low);
+	snet_peer_pause(snet_mesh_peer(parties[high].mesh, low));
 	dial_anew(low, high);
 	virtual_until(asks, m);
 	assert_int_equal(snet_timer_set(loop, &later, snet_loop_now(loop) + 2 * SNET_SEC), 0);
 	virtual_until(is_not_set, &later);
 	virtual_until(is_not_set, &m->probe);
-	assert_ptr_equal(snet_mesh_peer(parties[high].mesh, low), first);
+	assert_ptr_equal(snet_mesh_peer(parties[low].mesh, high), first[low]);
 	for (uint32_t i = 0; i < 2; i++) {
 		assert_int_equal(parties[i].ups[1 - i], 1);
 		assert_int_equal(parties[i].downs[1 - i], 0);
@@ -562,7 +577,8 @@ static void on_nothing(struct snet_timer *t, snet_time now)
 	(void)t, (void)now;
 }
 
-/* One connection after the other, and on none of them a resume: that is a loss. */
+/* One connection after the other, and on none of them a resume: that is nothing while there is
+ * one, and a loss when that has been given up in favour of them. */
 static void who_moves_on_and_on_is_lost(void **s)
 {
 	static const struct snet_peer_events ev = { on_hello,      on_any_message, on_any,
@@ -580,7 +596,7 @@ static void who_moves_on_and_on_is_lost(void **s)
 	start(1, 2);
 	virtual_until(all_up, NULL);
 	stays = &parties[bad];
-	for (int k = 0; k < 4 && !parties[good].downs[bad]; k++) {
+	for (int k = 0; k < 6 && !parties[good].downs[bad]; k++) {
 		const struct snet_peer_opts o = { .id = roster[bad].id,
 						  .role = SNET_ROLE_SERVER,
 						  .stall_timeout = SNET_NEVER };
@@ -596,11 +612,74 @@ static void who_moves_on_and_on_is_lost(void **s)
 			snet_timer_set(loop, &tick, snet_loop_now(loop) + 10 * SNET_MS);
 			snet_loop_turn(loop);
 		}
+		if (k < 3)
+			assert_int_equal(parties[good].downs[bad], 0);
+		if (k == 2)
+			snet_peer_close(snet_mesh_peer(parties[bad].mesh, good), SNET_EPOLICY,
+					TIE_BREAKER);
 	}
 	stays = NULL;
-	assert_true(hellos >= 2);
+	assert_true(hellos >= 4);
 	assert_int_equal(parties[good].downs[bad], 1);
 	assert_int_equal(parties[good].ups[bad], 1);
+}
+
+#define SECOND 2 /* its place among parties */
+
+static bool both_are_told(void *user)
+{
+	return ((struct party *)user)->trouble_code == SNET_ECONFIG &&
+	       parties[SECOND].trouble_code == SNET_ECONFIG;
+}
+
+static bool second_is_up(void *user)
+{
+	return parties[SECOND].ups[((struct party *)user)->self];
+}
+
+/* One that lives keeps its place, whichever side dialled; when it has gone the second has it.
+ */
+static void second_process(uint32_t here, uint32_t there)
+{
+	bool high = snet_identity_derived(net_identity(here)) >
+		    snet_identity_derived(net_identity(there));
+	struct party *p = &parties[here];
+
+	prepare(2);
+	start(0, 2);
+	start(1, 2);
+	virtual_until(all_up, NULL);
+	remember();
+	dial_anew(high ? here : there, high ? there : here);
+	virtual_until(has_moved, NULL);
+	start_process(&parties[SECOND], there, 2, "test", 0, SNET_NEVER);
+	for (uint64_t k = 0; k < 3; k++) {
+		p->trouble_code = parties[SECOND].trouble_code = SNET_OK;
+		virtual_until(both_are_told, p);
+		assert_non_null(strstr(p->trouble, "a second process with its key"));
+		assert_non_null(
+			strstr(parties[SECOND].trouble, "another process with your key"));
+		send_all(k);
+	}
+	wanted = 3;
+	virtual_until(all_heard, NULL);
+	virtual_until(all_taken, NULL); /* or it would be said to the second */
+	assert_int_equal(p->downs[there], 0);
+	assert_int_equal(parties[there].downs[here], 0);
+	assert_int_equal(parties[SECOND].ups[here], 0);
+	stop(there);
+	virtual_until(second_is_up, p);
+	assert_int_equal(p->downs[there], 1);
+	assert_int_equal(p->news[there], 2);
+	stop(here);
+	stop(SECOND);
+}
+
+static void a_second_process_of_a_party_is_turned_away(void **s)
+{
+	(void)s;
+	second_process(0, 1);
+	second_process(1, 0);
 }
 
 static bool is_over_1(void *user)
@@ -871,6 +950,8 @@ int main(void)
 		TEST(a_party_may_restart),
 		TEST(a_second_dial_is_no_loss),
 		cmocka_unit_test_setup_teardown(who_does_not_answer_for_two_seconds_is_not_lost,
+						begin_virtual, end),
+		cmocka_unit_test_setup_teardown(a_second_process_of_a_party_is_turned_away,
 						begin_virtual, end),
 		cmocka_unit_test_setup_teardown(who_moves_on_and_on_is_lost, begin_virtual,
 						end),
