@@ -29,7 +29,9 @@ void mesh_say_heartbeat(struct channel *ch, bool reply)
 {
 	uint8_t body = reply ? ANSWERS : ASKS;
 
-	say(ch, SNET_RECORD_HEARTBEAT, &body, 1);
+	/* With a full queue there is enough that will be acknowledged, or not. */
+	if (snet_peer_can_send(ch->peer))
+		say(ch, SNET_RECORD_HEARTBEAT, &body, 1);
 }
 
 /* plus: 0 for how many were taken, 1 for the number expected next. */

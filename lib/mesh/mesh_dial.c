@@ -205,7 +205,6 @@ void mesh_over(struct member *m, const struct snet_error *err)
 	mesh_stop(m);
 	if (m->current)
 		mesh_drop(m->current, err->code, err->code ? err->text : "done");
-	if (m->rival)
-		mesh_drop(m->rival, SNET_ECLOSED, "this party is done");
+	mesh_rival_leave(m, SNET_ECLOSED, "this party is done");
 	m->mesh->ev->on_over(m->index, err, m->mesh->user);
 }

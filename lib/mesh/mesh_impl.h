@@ -52,7 +52,8 @@ struct member {
 	struct snet_timer probe; /* of a current that may be dead, or says no resume */
 	uint64_t probed;         /* bytes received when the probe began */
 	struct snet_timer doubt; /* of a rival that says no resume */
-	unsigned asked;          /* times, whether the current is alive, for the rival */
+	uint64_t
+		asked; /* 1 + bytes received when the current was asked for the rival; 0: not */
 	struct snet_timer ack;
 	struct snet_task urgent; /* an ack that is due now */
 	struct snet_timer retry; /* of sending that found no memory */
@@ -113,7 +114,7 @@ snet_time mesh_give_up_at(const struct member *m);
 extern const struct snet_peer_events mesh_peer_events; /* user: its channel */
 void mesh_on_probe(struct snet_timer *t, snet_time now);
 void mesh_probe(struct member *m);
-bool mesh_was_heard(const struct member *m); /* anything on its current, since the probe */
+uint64_t mesh_heard(const struct channel *ch); /* bytes */
 bool mesh_is_better(const struct channel *fresh, const struct channel *old);
 /* From now on this one counts; old: the one that did, or NULL. */
 void mesh_take(struct channel *ch, struct channel *old);

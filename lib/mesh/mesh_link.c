@@ -23,7 +23,7 @@ bool mesh_is_better(const struct channel *fresh, const struct channel *old)
 	return fresh->dialled == old->dialled || fresh->dialled == ours;
 }
 
-static uint64_t heard(const struct channel *ch)
+uint64_t mesh_heard(const struct channel *ch)
 {
 	const struct snet_conn *c = snet_peer_conn(ch->peer);
 	struct snet_conn_stats s = { 0 };
@@ -40,14 +40,9 @@ void mesh_probe(struct member *m)
 
 	if (m->probe.slot)
 		return;
-	m->probed = heard(m->current);
+	m->probed = mesh_heard(m->current);
 	mesh_say_heartbeat(m->current, false);
 	snet_timer_set(l, &m->probe, snet_loop_now(l) + PROBE_TIME);
-}
-
-bool mesh_was_heard(const struct member *m)
-{
-	return heard(m->current) != m->probed;
 }
 
 static bool is_whom_it_says(struct channel *ch)
@@ -113,6 +108,7 @@ static void begin_to_count(struct channel *ch)
 	struct snet_loop *l = m->mesh->cfg.loop;
 
 	m->current = ch;
+	m->asked = 0;
 	if (!m->moving || !m->probe.slot) /* who moves on and on does not come */
 		snet_timer_set(l, &m->probe, snet_loop_now(l) + RESUME_TIME);
 }
@@ -213,10 +209,8 @@ void mesh_on_probe(struct snet_timer *t, snet_time now)
 		went_down(m, SNET_ELOST, "the one it had in its place did not come", false);
 	else if (m->current && !m->current->ready)
 		mesh_drop(m->current, SNET_ETIMEOUT, "no resume in time");
-	else if (m->current && !mesh_was_heard(m))
+	else if (m->current && mesh_heard(m->current) == m->probed)
 		mesh_drop(m->current, SNET_ELOST, "it dials anew, and does not answer here");
-	else if (m->current)
-		mesh_rival_ask(m);
 }
 
 /* The other side has another in its place, of which we have not heard that it counts. */

@@ -3,25 +3,51 @@
 #include "mesh/mesh_impl.h"
 #include "mesh/mesh_rival.h"
 
-/* A second time, as what comes may have been under way for long. */
-#define ASK_TIMES 2
+/* Less than the other side waits for our resume. */
+#define UNDECIDED_TIME (8 * SNET_SEC)
 
 /* Who dials anew while there is a connection that is ready has lost that one, if it is the
  * process at its other end: its word is enough. A second process with the same key has to wait
- * until that one is known to be gone, or two of them that both live would take the place from
- * each other for ever. */
+ * until the transport knows that one to be gone, or two of them that both live would take the
+ * place from each other for ever. That it says nothing is no proof: it may be busy, paused, or
+ * have its window full. */
 
+static void drop(struct member *m, int code, const char *why)
+{
+	struct channel *ch = m->rival;
+
+	m->rival = NULL; /* while it closes it is nobody's */
+	mesh_drop(ch, code, why);
+}
+
+static void decide_within(struct member *m, snet_time d)
+{
+	struct snet_loop *l = m->mesh->cfg.loop;
+
+	if (snet_timer_set(l, &m->doubt, snet_loop_now(l) + d))
+		drop(m, SNET_ENOMEM, "out of memory");
+}
+
+/* One of which nothing is known may be the first process, that moves: it is not in anybody's
+ * way for long. */
 void mesh_rival_begin(struct channel *ch)
 {
 	struct member *m = ch->member;
-	struct snet_loop *l = m->mesh->cfg.loop;
 
-	if (m->rival) /* the later of two, as always */
-		mesh_drop(m->rival, SNET_EPOLICY, TIE_BREAKER);
+	if (m->rival && !m->rival->said.n) {
+		mesh_drop(ch, SNET_EPOLICY, TIE_BREAKER);
+		return;
+	}
+	mesh_rival_leave(m, SNET_EPOLICY, TIE_BREAKER);
 	m->rival = ch;
 	m->asked = 0;
-	if (snet_timer_set(l, &m->doubt, snet_loop_now(l) + RESUME_TIME))
-		mesh_drop(ch, SNET_ENOMEM, "out of memory");
+	decide_within(m, RESUME_TIME);
+}
+
+void mesh_rival_leave(struct member *m, int code, const char *why)
+{
+	if (m->rival)
+		drop(m, code, why);
 }
 
 void mesh_on_doubt(struct snet_timer *t, snet_time now)
@@ -29,8 +55,11 @@ void mesh_on_doubt(struct snet_timer *t, snet_time now)
 	struct member *m = t->user;
 
 	(void)now;
-	if (m->rival && !m->rival->said.n)
-		mesh_drop(m->rival, SNET_ETIMEOUT, "no resume in time");
+	if (m->rival && m->rival->said.n)
+		drop(m, SNET_EPOLICY,
+		     "the process before this one is not known to be gone yet");
+	else if (m->rival)
+		drop(m, SNET_ETIMEOUT, "no resume in time");
 }
 
 static void is_the_same(struct channel *ch, uint8_t type, const uint8_t *body, size_t n)
@@ -47,6 +76,22 @@ static void is_the_same(struct channel *ch, uint8_t type, const uint8_t *body, s
 	mesh_control(ch, type, body, n);
 }
 
+/* Where a pause holds back what came on it, it may be over already: its end comes after that.
+ */
+static bool is_open(const struct channel *ch)
+{
+	return snet_peer_conn(ch->peer)->open;
+}
+
+/* Not while an answer to an earlier question may be on its way. */
+static void ask(struct member *m)
+{
+	if (m->probe.slot || !is_open(m->current))
+		return;
+	m->asked = mesh_heard(m->current) + 1;
+	mesh_say_heartbeat(m->current, false);
+}
+
 void mesh_rival_hear(struct channel *ch, uint8_t type, const uint8_t *body, size_t n)
 {
 	struct member *m = ch->member;
@@ -55,8 +100,8 @@ void mesh_rival_hear(struct channel *ch, uint8_t type, const uint8_t *body, size
 	int rc;
 
 	if (type != SNET_RECORD_RESUME || ch->said.n) {
-		mesh_drop(ch, SNET_EPROTO,
-			  ch->said.n ? "more before our resume" : "no resume before");
+		drop(m, SNET_EPROTO,
+		     ch->said.n ? "more before our resume" : "no resume before");
 		return;
 	}
 	rc = snet_session_hear(&heard, &m->mesh->session, m->incarnation, body, n, &err);
@@ -67,10 +112,12 @@ void mesh_rival_hear(struct channel *ch, uint8_t type, const uint8_t *body, size
 	ch->said = SNET_BUF(CONTROL_MAX);
 	if (!rc && snet_buf_add(&ch->said, body, n))
 		rc = snet_fail(&err, SNET_ENOMEM, "out of memory");
-	if (rc)
-		mesh_drop(ch, rc, err.text);
-	else
-		mesh_rival_ask(m);
+	if (rc) {
+		drop(m, rc, err.text);
+		return;
+	}
+	ask(m);
+	decide_within(m, UNDECIDED_TIME);
 }
 
 /* Without the port, which is another each time. */
@@ -85,11 +132,13 @@ static const char *host_of(const struct channel *ch, char out[static SNET_ADDR_T
 	return out;
 }
 
-static void refuse(struct member *m)
+void mesh_rival_answered(struct member *m)
 {
 	char first[SNET_ADDR_TEXT], second[SNET_ADDR_TEXT];
 	struct snet_error err;
 
+	if (!m->rival || !m->asked || !is_open(m->current) || mesh_heard(m->current) < m->asked)
+		return;
 	snet_fail(&err, SNET_ECONFIG,
 		  "party %u is there twice: a second process with its key, at %s, is turned "
 		  "away; the first is at %s",
@@ -98,32 +147,7 @@ static void refuse(struct member *m)
 	m->mesh->ev->on_trouble(m->index, &err, m->mesh->user);
 	snet_fail(&err, SNET_ECONFIG, "another process with your key is here already, at %s",
 		  first);
-	mesh_drop(m->rival, err.code, err.text);
-	m->rival = NULL;
-}
-
-/* Where a pause holds back what came on it, it may be over already: its end comes after that.
- */
-static bool is_open(const struct channel *ch)
-{
-	return snet_peer_conn(ch->peer)->open;
-}
-
-/* Not while an answer to an earlier question may be on its way. */
-void mesh_rival_ask(struct member *m)
-{
-	if (!m->rival || !m->rival->said.n || m->probe.slot || !is_open(m->current))
-		return;
-	if (m->asked++ < ASK_TIMES)
-		mesh_probe(m);
-	else
-		refuse(m); /* it is alive, and too busy to answer */
-}
-
-void mesh_rival_answered(struct member *m)
-{
-	if (m->rival && m->asked && is_open(m->current) && mesh_was_heard(m))
-		refuse(m);
+	drop(m, err.code, err.text);
 }
 
 void mesh_rival_take(struct member *m)
@@ -132,6 +156,10 @@ void mesh_rival_take(struct member *m)
 
 	if (!ch || m->current || m->over)
 		return;
+	if (!is_open(ch)) {
+		drop(m, SNET_ELOST, "it closed");
+		return;
+	}
 	m->rival = NULL;
 	mesh_take(ch, NULL);
 	if (ch->said.n)
