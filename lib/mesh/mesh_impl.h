@@ -51,9 +51,8 @@ struct member {
 	struct snet_timer timer; /* of the link */
 	struct snet_timer probe; /* of a current that may be dead, or says no resume */
 	uint64_t probed;         /* bytes received when the probe began */
-	struct snet_timer doubt; /* of a rival that says no resume */
-	uint64_t
-		asked; /* 1 + bytes received when the current was asked for the rival; 0: not */
+	struct snet_timer doubt; /* of a rival: nothing is known yet of it, or of the current */
+	uint64_t asked; /* 1 + bytes received when the current was, for the rival; 0: not */
 	struct snet_timer ack;
 	struct snet_task urgent; /* an ack that is due now */
 	struct snet_timer retry; /* of sending that found no memory */
